@@ -1,0 +1,7 @@
+from . import callbacks as callbacks
+from . import datasets as datasets
+from . import streaming as streaming
+from . import testing as testing
+from ._core.parallel import threads as threads
+
+__version__: str
