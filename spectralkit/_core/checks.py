@@ -7,7 +7,8 @@ import warnings
 
 def invalid(name, constraint, value, remedy=""):
     """Compose the message of every error about an argument."""
-    shown = value if isinstance(value, str) and value.startswith(("shape ", "dtype ", "type ")) else repr(value)
+    described = isinstance(value, str) and value.startswith(("shape ", "dtype ", "type "))
+    shown = value if described else repr(value)
     return f"{name} must be {constraint}; got {shown}." + (f" {remedy}" if remedy else "")
 
 

@@ -25,7 +25,8 @@ def working_dtype_name(name, dtype, *, allow_complex=True):
     """
     given = dtype_name(dtype)
     if given.startswith("complex") and not allow_complex:
-        raise TypeError(invalid(name, "real", f"dtype {given}", "Pass its real and imaginary parts, or its modulus."))
+        remedy = "Pass its real and imaginary parts, or its modulus."
+        raise TypeError(invalid(name, "real", f"dtype {given}", remedy))
     if given in KEPT:
         return given
     if given in _HALF:
@@ -33,8 +34,12 @@ def working_dtype_name(name, dtype, *, allow_complex=True):
     if given in _DISCRETE:
         return "float64"
     raise TypeError(
-        invalid(name, "of a real or complex floating, integer or boolean dtype", f"dtype {given}",
-                "Convert it with astype(float64).")
+        invalid(
+            name,
+            "of a real or complex floating, integer or boolean dtype",
+            f"dtype {given}",
+            "Convert it with astype(float64).",
+        )
     )
 
 

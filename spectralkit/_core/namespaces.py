@@ -45,7 +45,7 @@ def is_numpy(xp):
 
 def to_host(array):
     """Copy a small array (row norms, eigenvalues) to NumPy, for control flow on the host."""
-    if isinstance(array, np.ndarray):
+    if isinstance(array, (np.ndarray, np.generic)):
         return array
     if array_api_compat.is_cupy_array(array):
         return array.get()

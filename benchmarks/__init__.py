@@ -1,0 +1,1 @@
+"""Speed, memory and accuracy, measured against named peers: ``python -m benchmarks streaming``."""

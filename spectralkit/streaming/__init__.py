@@ -1,0 +1,5 @@
+"""One pass, small memory: top eigenvectors and principal components of streams."""
+
+from spectralkit._core.lazy import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -1,0 +1,77 @@
+"""Small dense pieces in array-API operations, for rows that may also be a CSR matrix."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from spectralkit._core.dtypes import dtype_name
+from spectralkit._core.namespaces import from_host
+
+
+def adjoint(a, xp):
+    """Return the conjugate transpose of a matrix."""
+    if sp.issparse(a):
+        return a.conj().T
+    return xp.conj(a.T) if dtype_name(a.dtype).startswith("complex") else a.T
+
+
+def row_norms_sq(rows, xp):
+    """Return the squared norms of the rows."""
+    if sp.issparse(rows):
+        return np.asarray(abs(rows).power(2).sum(axis=1)).ravel()
+    magnitude = xp.abs(rows)
+    return xp.sum(magnitude * magnitude, axis=1)
+
+
+def column_means(rows, xp):
+    """Return the mean of the rows."""
+    if sp.issparse(rows):
+        return np.asarray(rows.mean(axis=0)).ravel()
+    return xp.mean(rows, axis=0)
+
+
+def column_dots(a, b, xp):
+    """Return the real parts of the inner products of matching columns."""
+    product = (xp.conj(a) if dtype_name(a.dtype).startswith("complex") else a) * b
+    return xp.sum(xp.real(product) if dtype_name(product.dtype).startswith("complex") else product, axis=0)
+
+
+def orthonormal_columns(a, xp):
+    """Return an orthonormal basis whose leading columns span those of ``a``."""
+    return xp.linalg.qr(a)[0]
+
+
+def top_eigenpairs(matrix, k, xp):
+    """Return the ``k`` largest eigenvalues of a Hermitian matrix, descending, and their eigenvectors."""
+    if isinstance(matrix, np.ndarray) and matrix.shape[0] > 64:
+        # LAPACK's subset driver stops after the wanted vectors; the array API has none.
+        from scipy.linalg import eigh
+
+        n = matrix.shape[0]
+        values, vectors = eigh(matrix, subset_by_index=[n - k, n - 1], check_finite=False)
+    else:
+        values, vectors = xp.linalg.eigh(matrix)
+        values, vectors = values[-k:], vectors[:, -k:]
+    return xp.flip(values, axis=0), xp.flip(vectors, axis=1)
+
+
+def random_columns(rng, d, k, like, xp):
+    """Draw a (d, k) matrix of independent standard normal entries, of the library and dtype of ``like``."""
+    draw = rng.standard_normal((d, k))
+    if dtype_name(like.dtype).startswith("complex"):
+        draw = draw + 1j * rng.standard_normal((d, k))
+    return from_host(draw, xp, like)
+
+
+def fix_signs(vectors, xp):
+    """Turn each row so that its entry of largest modulus is real and positive: one answer for any solver."""
+    if vectors.shape[0] == 0:
+        return vectors
+    peak = xp.argmax(xp.abs(vectors), axis=1)
+    columns = xp.arange(vectors.shape[1], device=getattr(vectors, "device", None))
+    entry = xp.sum(xp.where(columns[None, :] == peak[:, None], vectors, xp.zeros_like(vectors)), axis=1)
+    modulus = xp.abs(entry)
+    phase = entry / xp.where(modulus > 0, modulus, xp.ones_like(modulus))
+    phase = xp.where(modulus > 0, phase, xp.ones_like(phase))
+    if dtype_name(phase.dtype).startswith("complex"):
+        phase = xp.conj(phase)
+    return vectors * phase[:, None]

@@ -1,0 +1,293 @@
+"""Gap-adaptive block Oja with a store of heavy rows: the state and its pure functions."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from spectralkit._core.namespaces import from_host, is_numpy, to_host
+from spectralkit._core.random import block_rng
+from spectralkit.streaming._heavy import HeavyStore
+from spectralkit.streaming._linalg import (
+    adjoint,
+    column_dots,
+    column_means,
+    orthonormal_columns,
+    random_columns,
+    row_norms_sq,
+    top_eigenpairs,
+)
+from spectralkit.streaming._moments import Moments, mean_shift, merge_moments
+from spectralkit.streaming._order import History
+from spectralkit.streaming._spectrum import Spectrum
+
+# R/(R - 1) is the step that minimises the variance of Oja's rule at eigenvalue ratio R. It is unbounded
+# as R -> 1, where nothing converges anyway: the ratio is floored and the rate capped.
+GAP_FLOOR = 1.05
+RATE_CAP = 10.0
+# A direction with less than this share of the first eigenvalue is rounding noise and takes no steps.
+LAM_FLOOR = 1e-12
+
+
+@dataclass(frozen=True)
+class OjaState:
+    """Basis, its running eigenvalues a row, moments of the light rows, and the heavy rows."""
+
+    basis: Any  # (d, k), orthonormal columns
+    lam: Any  # (k,)
+    t: float  # blocks of light rows seen, counted in full blocks; 0 before the first
+    light: Moments
+    heavy: HeavyStore
+    history: History
+
+    @classmethod
+    def start(cls, config, like, xp, entropy):
+        """Return the state before the first row."""
+        d = like.shape[1]
+        k = min(max(config.subspace_dim, config.n_components + 1), d)
+        basis = orthonormal_columns(random_columns(block_rng(entropy, 0), d, k, like, xp), xp)
+        lam = from_host(np.zeros(k), xp, basis)
+        heavy = HeavyStore.empty(d, like.dtype, xp, getattr(basis, "device", None) if not is_numpy(xp) else None)
+        return cls(basis, lam, 0.0, Moments(), heavy, History.empty())
+
+    @property
+    def n_samples(self):
+        """Rows seen, heavy ones included."""
+        return self.light.n + self.heavy.rows.shape[0]
+
+    def rescaled(self, factor):
+        """Return the state of the same stream multiplied by ``factor``."""
+        return replace(
+            self,
+            lam=self.lam * factor**2,
+            light=self.light.rescaled(factor),
+            heavy=self.heavy.rescaled(factor),
+            history=self.history.rescaled(factor),
+        )
+
+    def update(self, rows, norms_sq, config, xp, *, overwrite=False):
+        """Return the state after one block of rows, all of them finite and in the range of squares."""
+        d = rows.shape[1]
+        if config.center:
+            mean = column_means(rows, xp)
+            centred = rows if sp.issparse(rows) else rows - mean[None, :]
+            norms_sq = to_host(_norms_sq_about(centred, mean, xp))
+        total = self.light.frobenius_sq + self.heavy.total + norms_sq.sum()
+        threshold = config.heavy_factor(d) * total
+        heavy, pairs = self.heavy.exchange(rows, norms_sq, threshold, config.n_heavy, xp)
+        return _absorb_light(replace(self, heavy=heavy), pairs, config, xp)
+
+    def fast_forward(self, rows, scale, config):
+        """Return the state after the leading plain blocks of a NumPy array, and the number of their rows."""
+        from spectralkit.streaming._oja_numba import sweep
+
+        blocks = rows.shape[0] // config.block_size
+        if self.t == 0 or blocks == 0:
+            return self, 0
+        d = rows.shape[1]
+        rows = rows.view()
+        rows.flags.writeable = False  # numba compiles read-only arrays apart: always passing them saves one
+        energy, rayleigh = np.empty(blocks), np.empty(blocks)
+        mean = np.zeros(d) if self.light.mean is None else self.light.mean.copy()
+        basis, lam = np.array(self.basis.T, order="C"), self.lam.copy()
+        done, n, t, fro = sweep(
+            rows, scale, config.block_size, config.center, config.heavy_factor(d), self.heavy.total,
+            self.heavy.smallest, GAP_FLOOR, RATE_CAP, LAM_FLOOR, float(self.light.n), self.t,
+            self.light.frobenius_sq, mean, basis, lam, energy, rayleigh,
+        )  # fmt: skip
+        if done == 0:
+            return self, 0
+        light = Moments(int(n), mean if config.center else None, fro)
+        history = self.history.extended(energy[:done], rayleigh[:done])
+        state = replace(self, basis=basis.T, lam=lam, t=t, light=light, history=history)
+        return state, done * config.block_size
+
+    def first(self, blocks, mean, m, config, xp):
+        """Return the state after the first light rows, which give it its basis."""
+        basis = _first_basis(self, blocks, mean, config, xp)
+        return replace(self, basis=basis, t=m / config.block_size)
+
+    def step(self, products, ell, m, config, xp):
+        """Return the state after one step with m rows; the same formulas as in ``_oja_numba.sweep``."""
+        weight = m / config.block_size
+        t = self.t + weight
+        # Weights proportional to t forget the time before convergence; the first figure is taken whole.
+        blend = min(1.0, 2.0 * weight / t) if float(to_host(self.lam)[0]) > 0 else 1.0
+        lam = self.lam + (ell - self.lam) * blend
+        figures = to_host(lam).astype(np.float64)
+        k = len(figures)
+        steps = np.zeros(k)
+        for c in range(k):
+            if figures[c] > LAM_FLOOR * figures[0]:
+                # The last column has no follower: it takes the rate of the one before.
+                pair = figures[c : c + 2] if c + 1 < k else figures[[max(c - 1, 0), c]]
+                gap = max(pair[0] / max(pair[-1], np.finfo(float).tiny), GAP_FLOOR)
+                rate = min(gap / (gap - 1.0), RATE_CAP)
+                steps[c] = weight * rate / ((t + 2.0 * (rate - 1.0)) * figures[c] * m)
+        moved = self.basis + products * from_host(steps, xp, products)[None, :]
+        return replace(self, basis=orthonormal_columns(moved, xp), lam=lam, t=t)
+
+    def merge(self, other, config, xp):
+        """Return the state of both streams together: the best subspace of the two, not an exact merge."""
+        light, correction = merge_moments(self.light, other.light, xp)
+        n = max(light.n, 1)
+        factors = [s.basis * xp.sqrt(s.lam * (s.light.n / n))[None, :] for s in (self, other)]
+        t = self.t + other.t
+        if correction is not None:
+            factors.append(adjoint(correction[None, :], xp) / n**0.5)
+            t = t or light.n / config.block_size
+        stacked = xp.concat(factors, axis=1)
+        merged = replace(self, t=t, light=light, history=History.empty())
+        if t > 0:
+            span = orthonormal_columns(stacked, xp)
+            reduced = adjoint(span, xp) @ stacked
+            values, vectors = top_eigenpairs(reduced @ adjoint(reduced, xp), self.lam.shape[0], xp)
+            lam = xp.where(values > 0, values, xp.zeros_like(values))
+            merged = replace(merged, basis=orthonormal_columns(span @ vectors, xp), lam=lam)
+        total = light.frobenius_sq + self.heavy.total + other.heavy.total
+        threshold = config.heavy_factor(self.basis.shape[0]) * total
+        heavy, pairs = self.heavy.exchange(
+            other.heavy.rows, other.heavy.norms_sq, threshold, config.n_heavy, xp
+        )
+        return _absorb_light(replace(merged, heavy=heavy), pairs, config, xp)
+
+    def pooled_heavy_rows(self, config, xp):
+        """Return the rows that the light scatter lacks, the mean of all rows, and their sum of squares.
+
+        Uncentred these are the heavy rows; centred they are taken about their own mean, and one correction
+        row accounts for the distance between the two means.
+        """
+        rows = xp.astype(self.heavy.rows, self.basis.dtype, copy=False)
+        mean = self.light.mean
+        if rows.shape[0] == 0:
+            return rows, mean, self.light.frobenius_sq
+        if config.center:
+            mean_heavy = column_means(rows, xp)
+            mean, correction = mean_shift(self.light.n, mean, rows.shape[0], mean_heavy, xp)
+            rows = rows - mean_heavy[None, :]
+            if correction is not None:
+                rows = xp.concat((rows, correction[None, :]), axis=0)
+        return rows, mean, self.light.frobenius_sq + float(to_host(xp.sum(row_norms_sq(rows, xp))))
+
+    def spectrum(self, k, config, xp):
+        """Combine the basis and the heavy rows by Rayleigh-Ritz, and return the top of the spectrum."""
+        d = self.basis.shape[0]
+        rows, mean, fro = self.pooled_heavy_rows(config, xp)
+        energy = self.light.n * self.lam
+        fro_light = self.light.frobenius_sq
+        tail_dim = max(d - self.lam.shape[0], 1)
+        tail = max(fro_light - float(to_host(xp.sum(energy))), 0.0) / tail_dim if d > self.lam.shape[0] else 0.0
+        excess = energy - tail
+        factor = self.basis * xp.sqrt(xp.where(excess > 0, excess, xp.zeros_like(excess)))[None, :]
+        # More vectors than dimensions would not be independent; QR then spans the whole space.
+        stacked = xp.concat((self.basis, adjoint(rows, xp)), axis=1)
+        span = orthonormal_columns(stacked, xp)
+        left, right = adjoint(span, xp) @ factor, adjoint(span, xp) @ adjoint(rows, xp)
+        values, vectors = top_eigenpairs(
+            left @ adjoint(left, xp) + right @ adjoint(right, xp), min(k + 1, span.shape[1]), xp
+        )
+        return Spectrum(
+            values=to_host(values) + tail,
+            vectors=(span @ vectors).T,
+            n_samples=self.n_samples,
+            mean=mean,
+            frobenius_sq=fro,
+            heavy_rows=self.heavy.rows,
+        )
+
+
+def _norms_sq_about(rows, mean, xp):
+    """Return the squared norms of the centred rows: dense rows come centred, a CSR matrix does not."""
+    if not sp.issparse(rows):
+        return row_norms_sq(rows, xp)
+    # Expanded, so that the zeros stay implicit.
+    inner = np.real(rows @ np.conj(mean))
+    return np.maximum(row_norms_sq(rows, xp) - 2 * inner + np.vdot(mean, mean).real, 0.0)
+
+
+def _absorb_light(state, pairs, config, xp):
+    """Take one step of block Oja with the light rows in ``pairs`` of rows and squared norms."""
+    m = sum(block.shape[0] for block, _ in pairs)
+    if m == 0:
+        return state
+    dtype = state.basis.dtype
+    blocks = [b if sp.issparse(b) else xp.astype(b, dtype, copy=False) for b, _ in pairs]
+    if len(blocks) > 1 and not any(sp.issparse(block) for block in blocks):
+        blocks = [xp.concat(blocks, axis=0)]
+    light = state.light
+    mean = mean_of_new = correction = None
+    if config.center:
+        mean_of_new = sum(column_means(block, xp) * (block.shape[0] / m) for block in blocks)
+        blocks = [b if sp.issparse(b) else b - mean_of_new[None, :] for b in blocks]
+        mean, correction = mean_shift(light.n, light.mean, m, mean_of_new, xp)
+        added = sum(float(to_host(xp.sum(_norms_sq_about(b, mean_of_new, xp)))) for b in blocks)
+        if correction is not None:
+            added += float(to_host(xp.sum(row_norms_sq(correction[None, :], xp))))
+    else:
+        added = sum(float(norms_sq.sum()) for _, norms_sq in pairs)
+    light = Moments(light.n + m, mean, light.frobenius_sq + added)
+    if added == 0.0:
+        return replace(state, light=light)
+    state = replace(state, light=light)
+    if state.t == 0 and correction is None:
+        started = state.first(blocks, mean_of_new, m, config, xp)
+        if started is not None:
+            return started
+    products = _products(blocks, state.basis, mean_of_new, correction, xp)
+    ell = column_dots(state.basis, products, xp) / m
+    history = state.history.extended([added / m], [float(to_host(ell)[0])])
+    return replace(state.step(products, ell, m, config, xp), history=history)
+
+
+def _products(blocks, basis, mean, correction, xp):
+    """Return the scatter of the centred rows times the basis."""
+    products = None
+    for block in blocks:
+        term = adjoint(block, xp) @ (block @ basis)
+        if mean is not None and sp.issparse(block):
+            # (X - 1m)*(X - 1m)Q without making the zeros explicit. Here m is the mean of all the blocks.
+            own = column_means(block, xp)
+            size = block.shape[0]
+            term = term - size * (
+                np.outer(np.conj(mean), own @ basis) + np.outer(np.conj(own), mean @ basis)
+                - np.outer(np.conj(mean), mean @ basis)
+            )  # fmt: skip
+        products = term if products is None else products + term
+    if correction is not None:
+        row = correction[None, :]
+        products = products + adjoint(row, xp) @ (row @ basis)
+    return products
+
+
+def _first_basis(state, blocks, mean, config, xp):
+    """Return the start: the principal directions of the first light rows, completed by random ones.
+
+    A random start costs a transient that decays only like 1/t; the directions of the first block remove
+    it. The random columns keep every coordinate in play when the first rows are sparse: an iterate that
+    is exactly zero in a coordinate stays so under rows that are coordinate vectors.
+    """
+    (rows,) = blocks  # the store was empty, so nothing was evicted
+    m, d = rows.shape
+    k = min(config.n_components, m, d)
+    center = mean is not None and sp.issparse(rows)
+    small = rows @ adjoint(rows, xp) if m <= d else adjoint(rows, xp) @ rows
+    if sp.issparse(small):
+        small = small.toarray()
+    if m <= d:
+        if center:  # centring a CSR matrix centres both sides of its Gram matrix
+            small = small - small.mean(axis=0) - small.mean(axis=1)[:, None] + small.mean()
+        values, vectors = top_eigenpairs(small, k, xp)
+        columns = adjoint(rows, xp) @ vectors
+        if center:
+            columns = columns - np.outer(np.conj(mean), vectors.sum(axis=0))
+    else:
+        if center:
+            small = small - m * np.outer(np.conj(mean), mean)
+        values, columns = top_eigenpairs(small, k, xp)
+    values = to_host(values)
+    # A direction of no energy would be arbitrary, and along an axis: the random start is better.
+    k = int(np.count_nonzero(values > 1e-10 * values[0]))
+    norms = xp.sqrt(column_dots(columns[:, :k], columns[:, :k], xp))
+    columns = columns[:, :k] / norms[None, :]
+    return orthonormal_columns(xp.concat((columns, state.basis[:, k:]), axis=1), xp)

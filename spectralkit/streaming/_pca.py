@@ -1,0 +1,474 @@
+"""The streaming estimators."""
+
+import functools
+
+import array_api_compat
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from spectralkit._core.dtypes import dtype_name
+from spectralkit._core.namespaces import to_host
+from spectralkit._core.random import as_entropy
+from spectralkit.base import check_same_library, unchanged_on_error, validate_table
+from spectralkit.streaming._sources import is_block_iterable, is_dask, is_dataset
+from spectralkit.streaming._stream import (
+    StreamState,
+    components,
+    make_config,
+    output,
+    peek,
+    run,
+    summarise,
+    warn_if_sorted,
+)
+
+
+class _Summary:
+    """What a state says, computed when first asked: a query costs more than a block."""
+
+    def __init__(self, state):
+        self.state = state
+
+    @functools.cached_property
+    def answer(self):
+        return summarise(self.state)
+
+    @functools.cached_property
+    def components(self):
+        return components(self.state, self.answer[0])
+
+
+def _fitted(read):
+    """Make a property of what the summary of the fitted state says."""
+
+    def get(self):
+        if not hasattr(self, "_summary"):
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' or 'partial_fit' first."
+            )
+        return read(self._summary)
+
+    get.__doc__ = read.__doc__
+    return property(get)
+
+
+class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """The estimator over a stream's state; its subclasses differ in their parameters alone."""
+
+    def fit(self, X, y=None):
+        """
+        Fit in one pass over ``X``, forgetting anything seen before.
+
+        Parameters
+        ----------
+        X : array of shape (n, d), or stream
+            An array, a data frame, a memmap, a CSR matrix, an h5py or zarr dataset, a Dask array, or an
+            iterable of blocks of rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` has NaN or infinite entries, no rows or blocks of different widths, or a parameter is
+            out of range. The estimator is then what it was before.
+
+        Warns
+        -----
+        OrderWarning
+            If the rows look sorted and the method assumes a random order.
+        """
+        with unchanged_on_error(self):
+            for name in ("_summary", "_order_warned", "_entropy"):
+                vars(self).pop(name, None)
+            self._consume(X)
+        return self
+
+    def partial_fit(self, X, y=None):
+        """
+        Add rows to those seen.
+
+        Parameters
+        ----------
+        X : array of shape (n, d), or stream
+            The next rows, from any of the sources of ``fit``; a single row is fine.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : estimator
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            As ``fit``. The estimator is then what it was before.
+
+        Warns
+        -----
+        OrderWarning
+            Once, when the rows begin to look sorted and the method assumes a random order.
+        """
+        with unchanged_on_error(self):
+            self._consume(X)
+        return self
+
+    def _consume(self, X):
+        state = self._summary.state if hasattr(self, "_summary") else None
+        if is_dask(X) or is_dataset(X) or is_block_iterable(X):
+            d, dtype, X = peek(X, self.block_size)
+            if dtype_name(dtype).startswith("complex"):
+                raise ValueError("Complex data not supported\nUse top_eigenvector or frequent_directions.")
+        else:
+            X = validate_table(self, X, reset=state is None, ensure_finite=False)
+            d, dtype = X.shape[1], X.dtype
+        if state is None:
+            config = make_config(d, dtype, **self._config_parameters())
+            self._entropy = as_entropy(self.random_state)
+        else:
+            config = state.config
+        state = run(X, config, entropy=self._entropy, state=state)
+        self.n_features_in_ = state.n_features
+        self._summary = _Summary(state)
+        if not getattr(self, "_order_warned", False):
+            self._order_warned = warn_if_sorted(state)
+
+    def _config_parameters(self):
+        parameters = self.get_params(deep=False)
+        parameters.pop("random_state")
+        return {"n_components": 1, **parameters}
+
+    def merge(self, other):
+        """
+        Add all that another estimator has seen.
+
+        Parameters
+        ----------
+        other : estimator of the same class
+            Fitted with the same parameters on other rows of the same width; it is not changed. Exact for
+            ``gram``, within the certificate for ``frequent_directions``, an approximation of the size of
+            the method's own error for ``incremental_svd`` and ``oja``.
+
+        Returns
+        -------
+        self : estimator
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If the parameters or the widths differ, or the method follows one stream (``block_power``,
+            ``oja_grid``).
+        TypeError
+            If ``other`` is of another class, or holds arrays of another library.
+        """
+        if type(other) is not type(self):
+            raise TypeError(f"other must be a {type(self).__name__}; got {type(other).__name__}.")
+        check_is_fitted(self)
+        check_is_fitted(other)
+        merged = self._summary.state.merge(other._summary.state)
+        self._summary = _Summary(merged)
+        return self
+
+    @classmethod
+    def from_state(cls, state):
+        """
+        Make an estimator that continues from a state.
+
+        Parameters
+        ----------
+        state : StreamState
+            What ``state_`` held, ``tree_merge`` returned or ``load_state`` read.
+
+        Returns
+        -------
+        estimator
+            Fitted, with the parameters of the state.
+        """
+        if not isinstance(state, StreamState):
+            raise TypeError(f"state must be a StreamState; got {type(state).__name__}.")
+        names = set(cls._get_param_names())
+        parameters = {name: value for name, value in vars(state.config).items() if name in names}
+        if "n_components" not in names and state.config.n_components != 1:
+            raise ValueError(f"state must be of one component; got {state.config.n_components}. Use StreamingPCA.")
+        estimator = cls(**parameters)
+        estimator._entropy = state.entropy
+        estimator.n_features_in_ = state.n_features
+        estimator._summary = _Summary(state)
+        return estimator
+
+    def transform(self, X):
+        """
+        Project rows on the components.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            A table of the library that the estimator was fitted on; dense, CSR, or a Dask array, which stays
+            lazy.
+
+        Returns
+        -------
+        array of shape (n, k)
+            The coordinates of the (centred) rows.
+        """
+        X, xp = self._checked(X)
+        return self._project(X, xp)
+
+    def inverse_transform(self, X):
+        """
+        Map coordinates back to rows.
+
+        Parameters
+        ----------
+        X : array of shape (n, k)
+            Coordinates, as ``transform`` returns them.
+
+        Returns
+        -------
+        array of shape (n, d)
+            The rows in the span of the components, shifted back by the mean.
+        """
+        check_is_fitted(self)
+        basis = self.components_
+        if not array_api_compat.is_array_api_obj(X):
+            X = np.asarray(X)
+        xp = check_same_library(self, X, array_api_compat.array_namespace(basis))
+        if X.ndim != 2 or X.shape[1] != basis.shape[0]:
+            raise ValueError(f"X must be of shape (n, {basis.shape[0]}); got shape {tuple(X.shape)}.")
+        X = X if dtype_name(X.dtype).startswith("float") else xp.astype(X, basis.dtype)
+        rows = X @ xp.astype(basis, X.dtype, copy=False)
+        return rows if self.mean_ is None else rows + xp.astype(self.mean_, X.dtype, copy=False)[None, :]
+
+    def score(self, X, y=None):
+        """
+        Return the share of the squared norm of the (centred) rows that the components hold.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            A table.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            Between 0 and 1; 1 if all rows lie in the span of the components.
+        """
+        X, xp = self._checked(X)
+        held = float(to_host(xp.sum(xp.astype(self._project(X, xp), xp.float64) ** 2)))
+        if sp.issparse(X):
+            total = float((X.astype(np.float64) ** 2).sum())
+            if self.mean_ is not None:
+                mean = self.mean_.astype(np.float64)
+                total += X.shape[0] * float(mean @ mean) - 2.0 * float(np.sum(X @ mean))
+        else:
+            rows = X if self.mean_ is None else X - self.mean_[None, :]
+            total = float(to_host(xp.sum(xp.astype(rows, xp.float64) ** 2)))
+        return held / total if total > 0 else 1.0
+
+    def _checked(self, X):
+        check_is_fitted(self)
+        fitted = array_api_compat.array_namespace(self.components_)
+        if is_dask(X):
+            return X, fitted
+        X = validate_table(self, X, reset=False)
+        xp = check_same_library(self, None if sp.issparse(X) else X, fitted)
+        kept = dtype_name(X.dtype) in ("float16", "float32", "float64", "bfloat16")
+        return X if kept else (X.astype(np.float64) if sp.issparse(X) else xp.astype(X, xp.float64)), xp
+
+    def _project(self, X, xp):
+        basis = self.components_
+        if not is_dask(X):
+            basis = xp.astype(basis, X.dtype, copy=False)
+        mean = self.mean_
+        if mean is None:
+            return X @ basis.T
+        mean = mean if is_dask(X) else xp.astype(mean, X.dtype, copy=False)
+        if sp.issparse(X):
+            return X @ basis.T - (mean @ basis.T)[None, :]
+        return (X - mean[None, :]) @ basis.T
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_summary")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        if hasattr(tags, "array_api_support"):
+            tags.array_api_support = True
+        return tags
+
+    @property
+    def _n_features_out(self):
+        return self._summary.state.config.n_components
+
+    @_fitted
+    def state_(summary):
+        """State of the stream, to save or to merge elsewhere."""
+        return summary.state
+
+    @_fitted
+    def components_(summary):
+        """Leading eigenvectors as rows."""
+        return summary.components
+
+    @_fitted
+    def _values(summary):
+        return summary.answer[0].values[: summary.state.config.n_components]
+
+    @property
+    def eigenvalues_(self):
+        """Eigenvalues of the (centred) scatter matrix, descending, in double precision."""
+        state = self.state_
+        return self._like(np.asarray([state.squared(value) for value in self._values]))
+
+    @property
+    def singular_values_(self):
+        """Square roots of the eigenvalues; finite even where those overflow."""
+        exponent = self.state_.exponent
+        return self._like(np.ldexp(np.sqrt(np.maximum(self._values, 0.0)), exponent))
+
+    @property
+    def explained_variance_(self):
+        """Variance along each component: the eigenvalue over n - 1 if centred, over n if not."""
+        centred = self.state_.config.center
+        return self.eigenvalues_ / max(self.n_samples_seen_ - centred, 1)
+
+    @property
+    def explained_variance_ratio_(self):
+        """Share of the total variance along each component."""
+        total = self._summary.answer[0].frobenius_sq
+        return self._like(self._values / total if total > 0 else np.zeros_like(self._values))
+
+    @_fitted
+    def mean_(summary):
+        """Mean of the rows, or None without centring."""
+        mean = summary.answer[0].mean
+        return None if mean is None else output(summary.state, mean, scale=1)
+
+    @_fitted
+    def gap_(summary):
+        """Ratio of the first to the second eigenvalue, as estimated."""
+        return summary.answer[0].gap
+
+    @_fitted
+    def heavy_rows_(summary):
+        """Heavy rows held, as they came, of shape (n_heavy_, d)."""
+        rows = summary.answer[0].heavy_rows
+        return summary.components[:0, :] if rows is None else output(summary.state, rows, scale=1)
+
+    @property
+    def n_heavy_(self):
+        """Number of heavy rows held."""
+        return self.heavy_rows_.shape[0]
+
+    @_fitted
+    def n_samples_seen_(summary):
+        """Number of rows seen."""
+        return summary.state.n_samples
+
+    @_fitted
+    def frobenius_sq_(summary):
+        """Sum of the squares of all (centred) entries."""
+        return summary.state.squared(summary.answer[0].frobenius_sq)
+
+    @_fitted
+    def method_(summary):
+        """The method in use: the choice of "auto", or of the referee."""
+        return summary.answer[1] if summary.state.config.referee else summary.state.config.method
+
+    @_fitted
+    def _certificate(summary):
+        return summary.answer[0].error_bound
+
+    @property
+    def error_bound_(self):
+        """Certified bound on the 2-norm error of the sketch; of the sketching methods only."""
+        bound = self._certificate
+        if bound is None:
+            raise AttributeError(
+                f"error_bound_ exists for method 'frequent_directions' and 'incremental_svd'; this one is {self.method_!r}."
+            )
+        return self.state_.squared(bound)
+
+    def _like(self, values):
+        """Return host figures as an array of the library of the components."""
+        xp = array_api_compat.array_namespace(self.components_)
+        return values if isinstance(self.components_, np.ndarray) else xp.asarray(
+            values, device=array_api_compat.device(self.components_)
+        )  # fmt: skip
+
+
+
+class StreamingPCA(_StreamingEstimator):
+    """DOC."""
+
+    def __init__(
+        self,
+        n_components=2,
+        method="auto",
+        n_heavy=32,
+        heavy_threshold="auto",
+        block_size=256,
+        subspace_dim=2,
+        sketch_size=32,
+        referee="auto",
+        center=True,
+        memory_limit=None,
+        random_state=None,
+        alpha=1.0,
+    ):
+        self.n_components = n_components
+        self.method = method
+        self.n_heavy = n_heavy
+        self.heavy_threshold = heavy_threshold
+        self.block_size = block_size
+        self.subspace_dim = subspace_dim
+        self.sketch_size = sketch_size
+        self.referee = referee
+        self.center = center
+        self.memory_limit = memory_limit
+        self.random_state = random_state
+        self.alpha = alpha
+
+
+class StreamingTopEigenvector(_StreamingEstimator):
+    """DOC."""
+
+    def __init__(
+        self,
+        method="auto",
+        n_heavy=32,
+        heavy_threshold="auto",
+        block_size=256,
+        subspace_dim=2,
+        sketch_size=32,
+        referee="auto",
+        center=False,
+        memory_limit=None,
+        random_state=None,
+        alpha=1.0,
+    ):
+        self.method = method
+        self.n_heavy = n_heavy
+        self.heavy_threshold = heavy_threshold
+        self.block_size = block_size
+        self.subspace_dim = subspace_dim
+        self.sketch_size = sketch_size
+        self.referee = referee
+        self.center = center
+        self.memory_limit = memory_limit
+        self.random_state = random_state
+        self.alpha = alpha

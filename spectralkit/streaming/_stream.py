@@ -1,0 +1,600 @@
+"""The state of a stream whatever the method: reading, scaling, regrouping, merging, and the choice of method."""
+
+import math
+import sys
+import warnings
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import array_api_compat
+import numpy as np
+import scipy.sparse as sp
+
+from spectralkit._core.checks import check_integer, check_number, check_option, invalid
+from spectralkit._core.dtypes import dtype_name, output_dtype_name, working_dtype_name
+from spectralkit._core.namespaces import array_namespace, is_numpy, library_name, to_host
+from spectralkit._core.random import block_rng
+from spectralkit.streaming._block_power import BlockPowerState
+from spectralkit.streaming._frequent_directions import FrequentDirectionsState
+from spectralkit.streaming._gram import GramState
+from spectralkit.streaming._linalg import fix_signs, row_norms_sq
+from spectralkit.streaming._oja import OjaState
+from spectralkit.streaming._oja_grid import OjaGridState
+from spectralkit.streaming._order import OrderWarning
+from spectralkit.streaming._referee import MARGIN, RefereeState
+from spectralkit.streaming._sources import dask_row_parts, is_dask, row_blocks
+
+STATES = {
+    "oja": OjaState,
+    "block_power": BlockPowerState,
+    "oja_grid": OjaGridState,
+    "frequent_directions": FrequentDirectionsState,
+    "incremental_svd": FrequentDirectionsState,
+    "gram": GramState,
+}
+METHODS = ("auto", *STATES)
+ONE_VECTOR = ("block_power", "oja_grid")
+# Methods whose recursion follows one stream: their states cannot be merged.
+SEQUENTIAL = ONE_VECTOR
+# Beside oja the referee judges a method for each order that oja cannot stand.
+CANDIDATES = ("incremental_svd", "frequent_directions", "oja_grid")
+# 8 d^2 bytes up to d = 4096: below that the exact Gram matrix is also the fastest method.
+DEFAULT_MEMORY_LIMIT = 2**27
+# Squares of entries outside this range lose digits or overflow.
+_SMALL, _LARGE = 1e-100, 1e100
+
+
+@dataclass(frozen=True)
+class Config:
+    """The parameters on which states must agree to be merged."""
+
+    method: str
+    n_components: int = 1
+    n_heavy: int = 32
+    heavy_threshold: Any = "auto"
+    block_size: int = 256
+    subspace_dim: int = 2
+    sketch_size: int = 32
+    alpha: float = 1.0
+    referee: bool = False
+    center: bool = False
+
+    def heavy_factor(self, d):
+        """Return the share of ``||A||_F ** 2`` above which a row is heavy."""
+        # 0.15 is about 1/ln d, the threshold of the theory; d of these rows would hold 15 % of the energy.
+        return (0.15 if self.heavy_threshold == "auto" else self.heavy_threshold) / d
+
+    def state_bytes(self, d, itemsize):
+        """Return the memory that the state and two blocks of ``d`` columns take."""
+        size = self.sketch_size
+        k = min(max(self.subspace_dim, self.n_components + 1), d)
+        rows = {
+            "oja": 2 * k + self.n_heavy,
+            "block_power": 3 + self.n_heavy,
+            "oja_grid": 24,
+            "frequent_directions": 3 * size,
+            "incremental_svd": 3 * size,
+            "gram": d,
+        }
+        total = rows[self.method] + (sum(rows[c] for c in CANDIDATES) + 64 if self.referee else 0)
+        return max(8, itemsize) * total * d + 2 * self.block_size * d * itemsize
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """
+    All that is remembered of a stream: what ``merge``, ``save`` and the estimators work on.
+
+    A state is never changed: ``update`` and ``merge`` return new ones. Everything in it is counted in units
+    of ``2 ** exponent``, so that squares stay in range for data near the ends of the floating-point range.
+    """
+
+    config: Config
+    entropy: int
+    n_features: int | None = None
+    dtype: str | None = None  # of the results
+    exponent: int = 0
+    pending: tuple = ()  # rows that wait for their block to fill, in the units of the data
+    methods: dict = field(default_factory=dict)
+    referee: RefereeState | None = None
+
+    @property
+    def main(self):
+        """State of the method asked for."""
+        return self.methods[self.config.method]
+
+    @property
+    def n_samples(self):
+        """Rows seen, pending ones included."""
+        return (self.main.n_samples if self.methods else 0) + sum(block.shape[0] for block in self.pending)
+
+    @property
+    def xp(self):
+        """Array namespace of the rows."""
+        return _namespace(self.pending[0] if self.pending else _first_array(self.main))
+
+    def squared(self, value):
+        """Return a squared quantity in the units of the data; infinite where it overflows."""
+        with np.errstate(over="ignore", under="ignore"):
+            return float(np.ldexp(np.float64(value), 2 * self.exponent))
+
+    def merge(self, other):
+        """Return the state of both streams together; see ``tree_merge`` for many."""
+        return merge(self, other)
+
+    def save(self, path):
+        """Write the state to an ``.npz`` file of plain arrays; ``load_state`` reads it back."""
+        from spectralkit.streaming._save import save_state
+
+        save_state(self, path)
+
+
+def start(config, entropy):
+    """Return the state of an empty stream."""
+    return StreamState(config, entropy)
+
+
+def update(state, rows, *, overwrite=False):
+    """Return the state after the rows of a 2-D array or CSR matrix; with ``overwrite`` memory is reused."""
+    rows, state = _admit(state, rows)
+    n, size = rows.shape[0], state.config.block_size
+    waiting = sum(block.shape[0] for block in state.pending)
+    position = 0
+    if waiting:
+        position = min(size - waiting, n)
+        pending = (*state.pending, _owned(rows, 0, position))
+        state = replace(state, pending=pending)
+        if waiting + position < size:
+            return state
+        state = _absorb_pending(state, overwrite)
+    whole = (n - position) // size * size
+    state = _absorb_all(state, rows, position, position + whole, overwrite)
+    if position + whole < n:
+        state = replace(state, pending=(_owned(rows, position + whole, n),))
+    return state
+
+
+def finish(state):
+    """Return the state with its pending rows absorbed as a last, shorter block."""
+    if state.n_samples == 0:
+        raise ValueError(invalid("X", "a stream of at least one row", "0 rows"))
+    return _absorb_pending(state, False)
+
+
+def merge(a, b):
+    """Return the state of the union of two streams."""
+    if not isinstance(b, StreamState):
+        raise TypeError(invalid("other", "a state of a stream", f"type {type(b).__name__}"))
+    if a.config != b.config:
+        raise ValueError(invalid("other", f"a state with the same parameters, {a.config}", b.config))
+    if a.config.method in SEQUENTIAL:
+        raise ValueError(
+            invalid("method", "one whose states can be merged", a.config.method,
+                    "Its recursion follows one stream; use oja, frequent_directions, incremental_svd or gram.")
+        )  # fmt: skip
+    if a.n_samples == 0 or b.n_samples == 0:
+        return b if a.n_samples == 0 else a
+    if a.n_features != b.n_features:
+        raise ValueError(invalid("other", f"a state of rows of {a.n_features} features", b.n_features))
+    _same_library(a.xp, b.xp)
+    xp, config = a.xp, a.config
+    exponent = max(a.exponent, b.exponent)
+    left, right = (_rescale(s, exponent) if s.methods else replace(s, exponent=exponent) for s in (a, b))
+    merged = replace(left, dtype=_promote(a.dtype, b.dtype), pending=())
+    if left.methods and right.methods:
+        # A candidate that cannot be merged leaves the contest.
+        names = [name for name in left.methods if name in right.methods and name not in SEQUENTIAL]
+        methods = {name: left.methods[name].merge(right.methods[name], config, xp) for name in names}
+        referee = left.referee.merge(right.referee, config, xp) if left.referee is not None else None
+        merged = replace(merged, methods=methods, referee=referee)
+    elif right.methods:
+        merged = replace(merged, methods=right.methods, referee=right.referee)
+    for block in (*a.pending, *b.pending):
+        merged = update(merged, block)
+    return merged
+
+
+def tree_merge(states):
+    """
+    Merge many states of one stream into one, pairwise.
+
+    A tree keeps the depth, and so the rounding errors and the shrinkage of sketches, logarithmic. This is
+    all that Dask, Ray or Spark need: map blocks to states, reduce with this function. Cost: one merge less
+    than there are states, each O(d) times the rows that the method keeps.
+
+    Parameters
+    ----------
+    states : iterable of StreamState or of estimators
+        What ``state_`` of an estimator holds, or fitted estimators themselves; none is changed.
+
+    Returns
+    -------
+    StreamState or estimator
+        The merged state, or a new estimator if estimators were given.
+
+    Raises
+    ------
+    ValueError
+        If there are no states, their parameters differ, or their method cannot be merged.
+
+    See Also
+    --------
+    StreamingPCA.merge : Merge a single other estimator.
+    load_state : Read a state written by another process.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectralkit.streaming import StreamingPCA, tree_merge
+    >>> X = np.random.default_rng(0).standard_normal((900, 5)) * [5, 4, 3, 2, 1]
+    >>> parts = [StreamingPCA(2).partial_fit(X[i::3]) for i in range(3)]
+    >>> pca = tree_merge(parts)
+    >>> bool(np.allclose(abs(pca.components_), abs(StreamingPCA(2).fit(X).components_)))
+    True
+    """
+    import copy
+
+    states = list(states)
+    if not states:
+        raise ValueError(invalid("states", "at least one state", "0 states"))
+    if not isinstance(states[0], StreamState):
+        states = [copy.copy(estimator) for estimator in states]
+    while len(states) > 1:
+        paired = [first.merge(second) for first, second in zip(states[::2], states[1::2], strict=False)]
+        states = paired + states[len(paired) * 2 :]
+    return states[0]
+
+
+def run(X, config, *, entropy, state=None):
+    """Return the state after all of ``X``, from any source; continue from ``state`` where one is given."""
+    if is_dask(X) and config.method not in SEQUENTIAL:
+        whole = _run_dask(X, config, entropy)
+        return whole if state is None else merge(state, whole)
+    owned = False
+    current = start(config, entropy) if state is None else state
+    for block in row_blocks(X, config.block_size):
+        if block.shape[0]:
+            current = update(current, block, overwrite=owned)
+            # From here on the arrays of `current` are this function's own.
+            owned = owned or bool(current.methods and current.methods is not getattr(state, "methods", None))
+    return current
+
+
+def _run_dask(X, config, entropy):
+    """Map each chunk of rows to a state and reduce them in a tree, where and how Dask is set to run."""
+    import dask
+
+    def part(index, block):
+        child = int(block_rng(entropy, 4, index).integers(2**63))
+        return run(block, config, entropy=child)
+
+    states = [dask.delayed(part, pure=False)(i, block) for i, block in enumerate(dask_row_parts(X))]
+    while len(states) > 1:
+        paired = [dask.delayed(merge, pure=False)(a, b) for a, b in zip(states[::2], states[1::2], strict=False)]
+        states = paired + states[len(paired) * 2 :]
+    return dask.compute(states[0])[0]
+
+
+def summarise(state):
+    """Return the spectrum of a stream, and the name of the method that gave it."""
+    state = finish(state)
+    config, xp = state.config, state.xp
+    name, spectrum = config.method, state.main.spectrum(config.n_components, config, xp)
+    if state.referee is not None:
+        k = config.n_components
+        figure = state.referee.judge(spectrum.vectors[:k, :], xp)
+        # Where the order is suspect the default has no advance.
+        best = figure * (1.0 if state.main.history.suspicious else 1.0 + MARGIN)
+        for other, method in state.methods.items():
+            if other != name:
+                rival = method.spectrum(k, config, xp)
+                figure = state.referee.judge(rival.vectors[:k, :], xp)
+                if figure > best:
+                    best, name, spectrum = figure, other, rival
+    return spectrum, name
+
+
+def warn_if_sorted(state):
+    """Emit an OrderWarning if the rows look sorted and the method minds."""
+    history = getattr(state.main, "history", None) if state.methods else None
+    if history is None or not history.suspicious:
+        return False
+    remedy = (
+        "The referee compared other methods on the same pass."
+        if state.referee is not None
+        else "Shuffle the rows, or use method='gram', 'frequent_directions', or referee=True."
+    )
+    warnings.warn(
+        f"the rows look sorted: blocks drift by {history.drift():.1f} standard deviations (3 is suspicious), "
+        f"and method={state.config.method!r} assumes a random order. {remedy}",
+        OrderWarning,
+        stacklevel=4,
+    )
+    return True
+
+
+def output(state, array, *, scale=0):
+    """Return an internal array in the dtype of the results; with ``scale=1`` in the units of the data."""
+    xp = _namespace(array)
+    if scale:
+        array = _times_power_of_two(array, state.exponent)
+    name = state.dtype
+    if name.startswith("complex") and not dtype_name(array.dtype).startswith("complex"):
+        name = {"complex64": "float32", "complex128": "float64"}[name]
+    return xp.astype(array, _dtype_of(xp, name), copy=False)
+
+
+def components(state, spectrum):
+    """Return the leading eigenvectors as rows, with fixed signs, in the dtype of the results."""
+    return output(state, fix_signs(spectrum.vectors[: state.config.n_components, :], _namespace(spectrum.vectors)))
+
+
+def make_config(
+    d, dtype, *, method, n_components, n_heavy, heavy_threshold, block_size, subspace_dim, sketch_size, referee,
+    center, memory_limit, alpha=1.0,
+):  # fmt: skip
+    """Check the parameters, choose the method for rows of ``d`` entries, and return the Config.
+
+    ``auto`` takes the exact Gram matrix where it fits in ``memory_limit`` (128 MiB unless given), and
+    otherwise ``oja``, with the referee if that fits beside it, since nothing is known about the order.
+    """
+    check_option("method", method, METHODS)
+    if referee not in ("auto", True, False):
+        raise ValueError(invalid("referee", "'auto', True or False", referee))
+    n_components = check_integer("n_components", n_components, 1)
+    if d is not None and n_components > d:
+        raise ValueError(invalid("n_components", f"at most the number of features, {d}", n_components))
+    if heavy_threshold != "auto":
+        heavy_threshold = check_number("heavy_threshold", heavy_threshold, 0, open_low=True)
+    config = Config(
+        method="oja" if method == "auto" else method,
+        n_components=n_components,
+        n_heavy=check_integer("n_heavy", n_heavy, 0),
+        heavy_threshold=heavy_threshold,
+        block_size=check_integer("block_size", block_size, 1),
+        subspace_dim=check_integer("subspace_dim", subspace_dim, 1),
+        sketch_size=check_integer("sketch_size", sketch_size, 1),
+        alpha=check_number("alpha", alpha, 0, 1),
+        center=bool(center),
+    )
+    if memory_limit is not None:
+        memory_limit = check_integer("memory_limit", memory_limit, 1, remedy="It is in bytes.")
+    if n_components > 1 and config.method in ONE_VECTOR:
+        raise ValueError(
+            invalid("method", f"one that finds {n_components} components (oja, frequent_directions, "
+                    "incremental_svd, gram)", method)
+        )  # fmt: skip
+    if config.method in ("frequent_directions", "incremental_svd") and n_components > sketch_size:
+        raise ValueError(invalid("sketch_size", f"at least n_components={n_components}", sketch_size))
+    if referee is True and config.method != "oja":
+        raise ValueError(invalid("referee", "False unless method is 'oja' or 'auto'", referee))
+    if d is None:
+        return config
+    itemsize = np.dtype(working_dtype_name("X", dtype)).itemsize
+    limit = DEFAULT_MEMORY_LIMIT if memory_limit is None else memory_limit
+    if method == "auto" and referee is not True:
+        gram = replace(config, method="gram")
+        needed = 8 * d * d if memory_limit is None else gram.state_bytes(d, itemsize)
+        if needed <= limit:
+            return gram
+    if config.method == "oja" and (referee is True or (referee == "auto" and method == "auto")):
+        if n_components <= config.sketch_size:
+            judged = replace(config, referee=True)
+            if referee is True or memory_limit is None or judged.state_bytes(d, itemsize) <= limit:
+                config = judged
+        elif referee is True:
+            raise ValueError(invalid("sketch_size", f"at least n_components={n_components}", sketch_size))
+    if memory_limit is not None and config.state_bytes(d, itemsize) > memory_limit:
+        raise ValueError(
+            invalid("memory_limit", f"at least {config.state_bytes(d, itemsize)} bytes for method="
+                    f"{config.method!r} on {d} features", memory_limit,
+                    "Raise it, or lower block_size, n_heavy or sketch_size.")
+        )  # fmt: skip
+    return config
+
+
+def peek(X, block_size):
+    """Return (features, dtype, X) of any source; an iterator is handed back with its first block in front."""
+    import itertools
+
+    if hasattr(X, "shape") and hasattr(X, "dtype") and len(X.shape) == 2:
+        return X.shape[1], X.dtype, X
+    blocks = (block for block in row_blocks(X, block_size) if block.shape[0])
+    first = next(blocks, None)
+    if first is None:
+        raise ValueError(invalid("X", "a stream of at least one row", "0 rows"))
+    return first.shape[1], first.dtype, itertools.chain((first,), blocks)
+
+
+def _admit(state, rows):
+    """Check a block against the stream so far; return it in its working dtype, and the state told of it."""
+    if not sp.issparse(rows) and not array_api_compat.is_array_api_obj(rows):
+        rows = np.asarray(rows)
+    if len(rows.shape) != 2:
+        raise ValueError(invalid("X", "two-dimensional, one row a sample", f"shape {tuple(rows.shape)}"))
+    if sp.issparse(rows):
+        rows = rows.tocsr()
+    d = rows.shape[1]
+    if d == 0:
+        raise ValueError(invalid("X", "of at least one feature", f"shape {tuple(rows.shape)}"))
+    if state.n_features not in (None, d):
+        raise ValueError(invalid("X", f"of {state.n_features} features like the rows before", f"{d} features"))
+    working = working_dtype_name("X", rows.dtype)
+    dtype = output_dtype_name("X", rows.dtype)
+    xp = _namespace(rows)
+    if state.n_samples:
+        _same_library(state.xp, xp)
+        if dtype.startswith("complex") and not state.dtype.startswith("complex"):
+            raise TypeError(invalid("X", "real like the rows before", f"dtype {dtype}"))
+        dtype = _promote(state.dtype, dtype)
+    if dtype_name(rows.dtype) != working or (is_numpy(xp) and not rows.dtype.isnative):
+        rows = rows.astype(working) if is_numpy(xp) else xp.astype(rows, _dtype_of(xp, working))
+    return rows, replace(state, n_features=d, dtype=dtype)
+
+
+def _absorb_pending(state, overwrite):
+    if not state.pending:
+        return state
+    blocks, xp = state.pending, state.xp
+    state = replace(state, pending=())
+    if len({sp.issparse(block) for block in blocks}) > 1:
+        blocks = [block.toarray() if sp.issparse(block) else block for block in blocks]
+    if len(blocks) == 1:
+        rows = blocks[0]
+    elif sp.issparse(blocks[0]):
+        rows = sp.vstack(blocks, format="csr")
+    else:
+        widest = max((dtype_name(b.dtype) for b in blocks), key=lambda name: np.dtype(name).num)
+        rows = xp.concat([xp.astype(b, _dtype_of(xp, widest), copy=False) for b in blocks], axis=0)
+    return _absorb_all(state, rows, 0, rows.shape[0], overwrite)
+
+
+def _absorb_all(state, rows, first, last, overwrite):
+    """Absorb rows[first:last] block by block; plain stretches of it by the compiled path where one exists."""
+    size = state.config.block_size
+    position = first
+    while position < last:
+        state, done = _fast_forward(state, rows, position, last)
+        position += done
+        if position < last:
+            state = _absorb_block(state, _part(rows, position, min(position + size, last)), overwrite or position > first)
+            position += size
+    return state
+
+
+def _fast_forward(state, rows, first, last):
+    """Return the state after the plain blocks at the front, and the number of rows that they have."""
+    if (
+        state.config.method != "oja" or not state.methods or state.referee is not None
+        or not isinstance(rows, np.ndarray) or rows.dtype.kind != "f"
+        or not 2**-500 < 2.0**-state.exponent < 2**500
+    ):  # fmt: skip
+        return state, 0
+    size = state.config.block_size
+    # A strided array is copied a block at a time; a contiguous one is read in place.
+    last = last if rows.flags.c_contiguous else min(last, first + size)
+    block = np.ascontiguousarray(rows[first:last])
+    if rows.dtype == np.float16 or last - first < size:
+        return state, 0
+    main, done = state.main.fast_forward(block, 2.0**-state.exponent, state.config)
+    return (replace(state, methods={"oja": main}) if done else state), done
+
+
+def _absorb_block(state, rows, overwrite):
+    """Absorb one block of any kind: check, scale, and hand it to every method."""
+    xp, config = _namespace(rows), state.config
+    wide = xp.complex128 if state.dtype.startswith("complex") else xp.float64
+    rows = rows.astype(wide) if sp.issparse(rows) else xp.astype(rows, wide, copy=False)
+    state, rows, norms_sq = _scaled(state, rows, xp)
+    methods = state.methods
+    referee = state.referee
+    if not methods:
+        names = [config.method]
+        if config.referee:
+            names += [c for c in CANDIDATES if config.n_components == 1 or c not in ONE_VECTOR]
+            referee = RefereeState.start(config, rows, xp, state.entropy)
+        methods = {name: _start_method(name, config, rows, xp, state.entropy) for name in names}
+    methods = {name: m.update(rows, norms_sq, config, xp, overwrite=overwrite) for name, m in methods.items()}
+    if referee is not None:
+        referee = referee.update(rows, norms_sq, config, xp)
+    return replace(state, methods=methods, referee=referee)
+
+
+def _start_method(name, config, like, xp, entropy):
+    if name == "incremental_svd":
+        return FrequentDirectionsState.start(config, like, xp, entropy, alpha=0.0)
+    return STATES[name].start(config, like, xp, entropy)
+
+
+def _scaled(state, rows, xp):
+    """Return the state, the rows in its units, and their squared norms; raise on non-finite entries."""
+    if state.exponent:
+        rows = _times_power_of_two(rows, -state.exponent)
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms_sq = to_host(row_norms_sq(rows, xp))
+    peak_sq = norms_sq.max()
+    if _SMALL**2 < peak_sq < _LARGE**2:
+        return state, rows, norms_sq
+    peak = _peak(rows, xp)
+    seen = state.methods and state.main.n_samples and _energy(state) > 0
+    if peak == 0.0 or (peak <= _SMALL and seen):
+        return state, rows, norms_sq
+    change = math.frexp(peak)[1]
+    state = _rescale(state, state.exponent + change)
+    rows = _times_power_of_two(rows, -change)
+    return state, rows, to_host(row_norms_sq(rows, xp))
+
+
+def _peak(rows, xp):
+    """Return the largest modulus; raise if an entry is not finite."""
+    values = rows.data if sp.issparse(rows) else rows
+    peak = float(to_host(xp.max(xp.abs(values)))) if math.prod(values.shape) else 0.0
+    if not math.isfinite(peak):
+        raise ValueError(
+            invalid("X", "finite", "NaN or infinity", "Drop or impute those rows; nothing of this call was kept.")
+        )
+    return peak
+
+
+def _energy(state):
+    main = state.main
+    moments = getattr(main, "moments", None) or main.light
+    heavy = getattr(main, "heavy", None)
+    return moments.frobenius_sq + (heavy.total if heavy is not None else 0.0)
+
+
+def _rescale(state, exponent):
+    if exponent == state.exponent:
+        return state
+    # Two factors, since one of 2**-2000 underflows.
+    shift = state.exponent - exponent
+    methods, referee = state.methods, state.referee
+    for factor in (2.0 ** (shift // 2), 2.0 ** (shift - shift // 2)):
+        methods = {name: method.rescaled(factor) for name, method in methods.items()}
+        referee = referee.rescaled(factor) if referee is not None else None
+    return replace(state, exponent=exponent, methods=methods, referee=referee)
+
+
+def _times_power_of_two(rows, exponent):
+    return rows * 2.0 ** (exponent // 2) * 2.0 ** (exponent - exponent // 2)
+
+
+def _part(rows, first, last):
+    return rows[first:last] if sp.issparse(rows) else rows[first:last, :]
+
+
+def _owned(rows, first, last):
+    """Return a checked copy of some rows: the caller may change theirs before the block is full."""
+    part = _part(rows, first, last)
+    _peak(part, _namespace(part))
+    return part.copy() if sp.issparse(part) else _namespace(part).asarray(part, copy=True)
+
+
+def _namespace(array):
+    return array_namespace(X=None if sp.issparse(array) else array)
+
+
+def _same_library(ours, theirs):
+    if ours is not theirs:
+        raise TypeError(
+            invalid("X", f"a {library_name(ours)} array like the rows before", f"a {library_name(theirs)} array",
+                    "Convert it explicitly first.")
+        )  # fmt: skip
+
+
+def _first_array(method):
+    for name in ("basis", "sketch", "gram", "vectors"):
+        if hasattr(method, name):
+            return getattr(method, name)
+    raise AttributeError(type(method).__name__)
+
+
+def _dtype_of(xp, name):
+    return getattr(xp, name) if hasattr(xp, name) else getattr(sys.modules[xp.__name__], name)
+
+
+def _promote(a, b):
+    """Return the name of the dtype that holds both."""
+    if "bfloat16" in (a, b):
+        return a if a == b else (b if a == "bfloat16" else a) if "float16" not in (a, b) else "float32"
+    return np.result_type(np.dtype(a), np.dtype(b)).name

@@ -1,0 +1,9 @@
+from ._estimators import expected_failed_checks as expected_failed_checks
+from ._matrices import PrescribedMatrix as PrescribedMatrix
+from ._matrices import matrices as matrices
+from ._matrices import matrix_grid as matrix_grid
+from ._matrices import prescribed_matrix as prescribed_matrix
+from ._merge import assert_mergeable as assert_mergeable
+from ._namespace import assert_namespace_preserved as assert_namespace_preserved
+from ._ratio import check_ratio as check_ratio
+from ._ratio import dottest as dottest
