@@ -68,7 +68,9 @@ def validate_table(estimator, X, *, reset, ensure_finite=True):
     xp = array_namespace(X=X)
     name = type(estimator).__name__
     if dtype_name(X.dtype).startswith("complex"):
-        raise ValueError("Complex data not supported\n" + invalid("X", "real", f"dtype {dtype_name(X.dtype)}"))
+        raise ValueError(
+            "Complex data not supported\n" + invalid("X", "real", f"dtype {dtype_name(X.dtype)}")
+        )
     working_dtype_name("X", X.dtype)
     if X.ndim != 2:
         raise ValueError(
@@ -77,14 +79,22 @@ def validate_table(estimator, X, *, reset, ensure_finite=True):
         )
     for size, what in zip(X.shape, ("sample", "feature"), strict=True):
         if size < 1:
-            raise ValueError(f"Found array with 0 {what}(s) (shape={tuple(X.shape)}) while a minimum of 1 is required by {name}.")
+            raise ValueError(
+                f"Found array with 0 {what}(s) (shape={tuple(X.shape)}) while a minimum of 1 is required by {name}."
+            )
     if reset:
         estimator.n_features_in_ = X.shape[1]
         if hasattr(estimator, "feature_names_in_"):
             del estimator.feature_names_in_
     elif X.shape[1] != estimator.n_features_in_:
-        raise ValueError(f"X has {X.shape[1]} features, but {name} is expecting {estimator.n_features_in_} features as input.")
-    if ensure_finite and not math.isfinite(float(to_host(xp.sum(X)))) and not bool(to_host(xp.all(xp.isfinite(X)))):
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {name} is expecting {estimator.n_features_in_} features as input."
+        )
+    if (
+        ensure_finite
+        and not math.isfinite(float(to_host(xp.sum(X))))
+        and not bool(to_host(xp.all(xp.isfinite(X))))
+    ):
         raise ValueError(invalid("X", "finite", "NaN or infinity", "Drop or impute those rows."))
     return X
 
@@ -94,9 +104,13 @@ def check_same_library(estimator, X, fitted):
     xp = array_namespace(X=X if array_api_compat.is_array_api_obj(X) else None)
     if xp is not fitted:
         raise TypeError(
-            invalid("X", f"a {library_name(fitted)} array, as in fit", f"a {library_name(xp)} array",
-                    f"Convert it explicitly, or fit the {type(estimator).__name__} on arrays of that library.")
-        )  # fmt: skip
+            invalid(
+                "X",
+                f"a {library_name(fitted)} array, as in fit",
+                f"a {library_name(xp)} array",
+                f"Convert it explicitly, or fit the {type(estimator).__name__} on arrays of that library.",
+            )
+        )
     return xp
 
 

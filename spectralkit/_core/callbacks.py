@@ -13,7 +13,7 @@ class IterationInfo:
     callback that returns True stops the work: the function then returns what it has, with
     ``converged=False`` where it has that field.
 
-    Parameters
+    Attributes
     ----------
     iteration : int
         Number of the iteration that has ended, from 1.

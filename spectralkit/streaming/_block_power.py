@@ -57,9 +57,14 @@ class BlockPowerState(OjaState):
         norm = float(to_host(xp.linalg.vector_norm(image)))
         basis = image / norm if norm > 0 else self.basis
         return replace(
-            self, basis=basis, image=image * 0, counted=0, stretch=2 * self.stretch, lam=lam,
+            self,
+            basis=basis,
+            image=image * 0,
+            counted=0,
+            stretch=2 * self.stretch,
+            lam=lam,
             t=self.t + m / config.block_size,
-        )  # fmt: skip
+        )
 
     def spectrum(self, k, config, xp):
         """Return the better of two candidates: the iterate, and the principal heavy row."""

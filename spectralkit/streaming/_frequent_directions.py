@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from spectralkit._core.checks import check_integer, check_number
 from spectralkit._core.dtypes import eps
 from spectralkit._core.namespaces import from_host, is_numpy, to_host
+from spectralkit._core.parallel import block_ranges
 from spectralkit._core.results import Result
 from spectralkit.streaming._linalg import adjoint, orthonormal_columns
 from spectralkit.streaming._moments import Moments, absorb, merge_moments
@@ -54,9 +55,8 @@ class FrequentDirectionsState:
         if sp.issparse(rows):
             # The sketch is dense in any case: as many rows at a time become dense as it has.
             state = self
-            for start in range(0, rows.shape[0], self.sketch.shape[0]):
-                part = slice(start, start + self.sketch.shape[0])
-                state = state.update(rows[part].toarray(), norms_sq[part], config, xp)
+            for start, stop in block_ranges(rows.shape[0], self.sketch.shape[0]):
+                state = state.update(rows[start:stop].toarray(), norms_sq[start:stop], config, xp)
             return state
         moments, rows = absorb(self.moments, rows, norms_sq, config.center, xp)
         return replace(self._fold(rows, xp), moments=moments)
@@ -67,8 +67,8 @@ class FrequentDirectionsState:
         sketch, norms_sq, bound = self.sketch, self.norms_sq, self.error_bound
         # The eigenproblem costs (size + step)^3 for step rows; step = size is within 20 % of the best.
         step = max(size, 16)
-        for start in range(0, rows.shape[0], step):
-            sketch, norms_sq, shrinkage = _shrink(sketch, norms_sq, rows[start : start + step, :], self.alpha, xp)
+        for start, stop in block_ranges(rows.shape[0], step):
+            sketch, norms_sq, shrinkage = _shrink(sketch, norms_sq, rows[start:stop, :], self.alpha, xp)
             bound += shrinkage
         return replace(self, sketch=sketch, norms_sq=norms_sq, error_bound=bound)
 
@@ -92,9 +92,13 @@ class FrequentDirectionsState:
         columns = adjoint(self.sketch[:wanted, :], xp) / from_host(scale, xp, self.sketch)[None, :]
         span = orthonormal_columns(columns, xp)
         return Spectrum(
-            values, span.T, self.moments.n, self.moments.mean, self.moments.frobenius_sq,
+            values,
+            span.T,
+            self.moments.n,
+            self.moments.mean,
+            self.moments.frobenius_sq,
             error_bound=self.error_bound,
-        )  # fmt: skip
+        )
 
 
 def _shrink(sketch, norms_sq, rows, alpha, xp):
@@ -109,7 +113,9 @@ def _shrink(sketch, norms_sq, rows, alpha, xp):
     # The old sketch has orthogonal rows: its block of the Gram matrix is known.
     cross = rows @ adjoint(sketch, xp)
     own = rows @ adjoint(rows, xp)
-    top = xp.concat((xp.astype(_diagonal(norms_sq, xp, sketch), own.dtype, copy=False), adjoint(cross, xp)), axis=1)
+    top = xp.concat(
+        (xp.astype(_diagonal(norms_sq, xp, sketch), own.dtype, copy=False), adjoint(cross, xp)), axis=1
+    )
     gram = xp.concat((top, xp.concat((cross, own), axis=1)), axis=0)
     values, vectors = xp.linalg.eigh(gram)
     values = np.maximum(to_host(values)[::-1].astype(np.float64), 0.0)

@@ -64,7 +64,9 @@ class HeavyStore:
         entering = take(rows, enters, xp)
         if sp.issparse(entering):
             entering = entering.toarray()
-        kept = xp.concat((take(self.rows, stays, xp), xp.astype(entering, self.rows.dtype, copy=False)), axis=0)
+        kept = xp.concat(
+            (take(self.rows, stays, xp), xp.astype(entering, self.rows.dtype, copy=False)), axis=0
+        )
         store = replace(self, rows=kept, norms_sq=everyone[candidates])
         return store, light
 

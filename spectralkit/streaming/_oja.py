@@ -48,7 +48,9 @@ class OjaState:
         k = min(max(config.subspace_dim, config.n_components + 1), d)
         basis = orthonormal_columns(random_columns(block_rng(entropy, 0), d, k, like, xp), xp)
         lam = from_host(np.zeros(k), xp, basis)
-        heavy = HeavyStore.empty(d, like.dtype, xp, getattr(basis, "device", None) if not is_numpy(xp) else None)
+        heavy = HeavyStore.empty(
+            d, like.dtype, xp, getattr(basis, "device", None) if not is_numpy(xp) else None
+        )
         return cls(basis, lam, 0.0, Moments(), heavy, History.empty())
 
     @property
@@ -92,10 +94,25 @@ class OjaState:
         mean = np.zeros(d) if self.light.mean is None else self.light.mean.copy()
         basis, lam = np.array(self.basis.T, order="C"), self.lam.copy()
         done, n, t, fro = sweep(
-            rows, scale, config.block_size, config.center, config.heavy_factor(d), self.heavy.total,
-            self.heavy.smallest, GAP_FLOOR, RATE_CAP, LAM_FLOOR, float(self.light.n), self.t,
-            self.light.frobenius_sq, mean, basis, lam, energy, rayleigh,
-        )  # fmt: skip
+            rows,
+            scale,
+            config.block_size,
+            config.center,
+            config.heavy_factor(d),
+            self.heavy.total,
+            self.heavy.smallest,
+            GAP_FLOOR,
+            RATE_CAP,
+            LAM_FLOOR,
+            float(self.light.n),
+            self.t,
+            self.light.frobenius_sq,
+            mean,
+            basis,
+            lam,
+            energy,
+            rayleigh,
+        )
         if done == 0:
             return self, 0
         light = Moments(int(n), mean if config.center else None, fro)
@@ -177,7 +194,9 @@ class OjaState:
         energy = self.light.n * self.lam
         fro_light = self.light.frobenius_sq
         tail_dim = max(d - self.lam.shape[0], 1)
-        tail = max(fro_light - float(to_host(xp.sum(energy))), 0.0) / tail_dim if d > self.lam.shape[0] else 0.0
+        tail = (
+            max(fro_light - float(to_host(xp.sum(energy))), 0.0) / tail_dim if d > self.lam.shape[0] else 0.0
+        )
         excess = energy - tail
         factor = self.basis * xp.sqrt(xp.where(excess > 0, excess, xp.zeros_like(excess)))[None, :]
         # More vectors than dimensions would not be independent; QR then spans the whole space.
@@ -221,11 +240,12 @@ def _absorb_light(state, pairs, config, xp):
         mean_of_new = sum(column_means(block, xp) * (block.shape[0] / m) for block in blocks)
         blocks = [b if sp.issparse(b) else b - mean_of_new[None, :] for b in blocks]
         mean, correction = mean_shift(light.n, light.mean, m, mean_of_new, xp)
-        added = sum(float(to_host(xp.sum(_norms_sq_about(b, mean_of_new, xp)))) for b in blocks)
+        within = sum(float(to_host(xp.sum(_norms_sq_about(b, mean_of_new, xp)))) for b in blocks)
+        added = within
         if correction is not None:
             added += float(to_host(xp.sum(row_norms_sq(correction[None, :], xp))))
     else:
-        added = sum(float(norms_sq.sum()) for _, norms_sq in pairs)
+        added = within = sum(float(norms_sq.sum()) for _, norms_sq in pairs)
     light = Moments(light.n + m, mean, light.frobenius_sq + added)
     if added == 0.0:
         return replace(state, light=light)
@@ -236,7 +256,8 @@ def _absorb_light(state, pairs, config, xp):
             return started
     products = _products(blocks, state.basis, mean_of_new, correction, xp)
     ell = column_dots(state.basis, products, xp) / m
-    history = state.history.extended([added / m], [float(to_host(ell)[0])])
+    # Centred, m rows have m - 1 degrees of freedom.
+    history = state.history.extended([within / max(m - config.center, 1)], [float(to_host(ell)[0])])
     return replace(state.step(products, ell, m, config, xp), history=history)
 
 
@@ -250,9 +271,10 @@ def _products(blocks, basis, mean, correction, xp):
             own = column_means(block, xp)
             size = block.shape[0]
             term = term - size * (
-                np.outer(np.conj(mean), own @ basis) + np.outer(np.conj(own), mean @ basis)
+                np.outer(np.conj(mean), own @ basis)
+                + np.outer(np.conj(own), mean @ basis)
                 - np.outer(np.conj(mean), mean @ basis)
-            )  # fmt: skip
+            )
         products = term if products is None else products + term
     if correction is not None:
         row = correction[None, :]

@@ -21,7 +21,7 @@ HEADROOM = 4
 
 @dataclass(frozen=True)
 class OjaGridState:
-    """A vector for each rate 2**-exponent, its growth, and the heaviest row.
+    """A vector for each rate, its growth, and the heaviest row.
 
     Neither the scale nor the length of the stream is known: the grid is a window of rates that moves
     down as energy arrives. A rate that enters late starts from a fresh vector, which loses nothing, since
@@ -30,7 +30,8 @@ class OjaGridState:
 
     vectors: Any  # (g, d), unit rows
     log_norms: np.ndarray  # (g,)
-    exponents: np.ndarray  # (g,), ascending
+    exponents: np.ndarray  # (g,), ascending: the rates are 2**-exponent / unit
+    unit: float  # energy of the first block that has any, so that the grid follows the scale of the data
     lam: np.ndarray  # (g,), running mean of the squared scores
     heaviest: Any  # (d,)
     heaviest_sq: float
@@ -45,7 +46,17 @@ class OjaGridState:
         g = 2 + HEADROOM + math.ceil(math.log2(d * growth))
         vectors = random_columns(block_rng(entropy, 2), d, g, like, xp).T
         vectors = vectors / xp.sqrt(row_norms_sq(vectors, xp))[:, None]
-        return cls(vectors, np.zeros(g), np.arange(g), np.zeros(g), like[0, :] * 0, 0.0, Moments(), entropy)
+        return cls(
+            vectors,
+            np.zeros(g),
+            np.arange(HEADROOM + 1 - g, HEADROOM + 1),
+            0.0,
+            np.zeros(g),
+            like[0, :] * 0,
+            0.0,
+            Moments(),
+            entropy,
+        )
 
     @property
     def n_samples(self):
@@ -53,10 +64,10 @@ class OjaGridState:
         return self.moments.n
 
     def rescaled(self, factor):
-        """Return the state of the same stream multiplied by ``factor``, a power of two."""
+        """Return the state of the same stream multiplied by ``factor``."""
         return replace(
             self,
-            exponents=self.exponents + 2 * int(math.log2(factor)),
+            unit=self.unit * factor**2,
             lam=self.lam * factor**2,
             heaviest=self.heaviest * factor,
             heaviest_sq=self.heaviest_sq * factor**2,
@@ -67,14 +78,13 @@ class OjaGridState:
         """Return the state after one block of rows."""
         if sp.issparse(rows):
             rows = rows.toarray()
-        first = self.moments.n == 0
         moments, rows = absorb(self.moments, rows, norms_sq, config.center, xp)
         if moments.frobenius_sq == 0.0:
             return replace(self, moments=moments)
         if config.center:
             norms_sq = to_host(row_norms_sq(rows, xp))
-        state = self._moved_window(moments.frobenius_sq, first or self.moments.frobenius_sq == 0.0, rows, xp)
-        rates = np.ldexp(1.0, -state.exponents)
+        state = self._moved_window(moments.frobenius_sq, rows, xp)
+        rates = np.ldexp(1.0, -state.exponents) / state.unit
         log_norms, energies = state.log_norms.copy(), np.zeros(len(rates))
         if is_numpy(xp) and rows.dtype.kind == "f":
             from spectralkit.streaming._oja_grid_numba import grid_step
@@ -90,21 +100,28 @@ class OjaGridState:
         if norms_sq[peak] > heaviest_sq:
             heaviest, heaviest_sq = adjoint(rows[peak : peak + 1, :], xp)[:, 0], float(norms_sq[peak])
         return replace(
-            state, vectors=vectors, log_norms=log_norms, lam=state.lam + (energies / m - state.lam) * min(blend, 1.0),
-            heaviest=heaviest, heaviest_sq=heaviest_sq, moments=moments,
-        )  # fmt: skip
+            state,
+            vectors=vectors,
+            log_norms=log_norms,
+            lam=state.lam + (energies / m - state.lam) * min(blend, 1.0),
+            heaviest=heaviest,
+            heaviest_sq=heaviest_sq,
+            moments=moments,
+        )
 
-    def _moved_window(self, energy, unused, rows, xp):
+    def _moved_window(self, energy, rows, xp):
         """Return the state with smaller rates in the place of the largest, as the energy seen asks for."""
-        smallest = math.ceil(math.log2(energy)) + HEADROOM
+        if self.unit == 0.0:
+            return replace(self, unit=energy)
+        smallest = math.ceil(math.log2(energy / self.unit)) + HEADROOM
         shift = smallest - int(self.exponents[-1])
         g = len(self.exponents)
-        if unused:
-            return replace(self, exponents=self.exponents + shift)
         if shift <= 0:
             return self
         fresh = min(shift, g)
-        new = random_columns(block_rng(self.entropy, 3, smallest % 2**32), self.vectors.shape[1], fresh, rows, xp).T
+        new = random_columns(
+            block_rng(self.entropy, 3, smallest % 2**32), self.vectors.shape[1], fresh, rows, xp
+        ).T
         new = new / xp.sqrt(row_norms_sq(new, xp))[:, None]
         zeros = np.zeros(fresh)
         return replace(

@@ -69,8 +69,26 @@ def _orthonormalize_rows(basis):
 
 
 @njit(fastmath=SUM_FLAGS)
-def sweep(rows, scale, block_size, center, factor, fro_heavy, smallest_heavy, gap_floor, rate_cap, lam_floor,
-          n, t, fro, mean, basis, lam, energy, rayleigh):  # fmt: skip
+def sweep(
+    rows,
+    scale,
+    block_size,
+    center,
+    factor,
+    fro_heavy,
+    smallest_heavy,
+    gap_floor,
+    rate_cap,
+    lam_floor,
+    n,
+    t,
+    fro,
+    mean,
+    basis,
+    lam,
+    energy,
+    rayleigh,
+):
     """Advance over as many leading blocks of ``rows`` as are plain; return (blocks, n, t, fro).
 
     A block is plain when its row norms are in range, none is heavy and no stored heavy row falls under the
@@ -122,7 +140,9 @@ def sweep(rows, scale, block_size, center, factor, fro_heavy, smallest_heavy, ga
                 for c in range(k):
                     a0, a1, a2, a3 = scores[0, c], scores[1, c], scores[2, c], scores[3, c]
                     for j in range(d):
-                        products[c, j] += a0 * wide[0, j] + a1 * wide[1, j] + a2 * wide[2, j] + a3 * wide[3, j]
+                        products[c, j] += (
+                            a0 * wide[0, j] + a1 * wide[1, j] + a2 * wide[2, j] + a3 * wide[3, j]
+                        )
             else:
                 for r in range(tile):
                     for c in range(k):
@@ -155,7 +175,7 @@ def sweep(rows, scale, block_size, center, factor, fro_heavy, smallest_heavy, ga
                 proposal[c, j] = basis[c, j] + step * products[c, j]
         if not _orthonormalize_rows(proposal):
             return block, n, t, fro
-        energy[block] = total / block_size
+        energy[block] = total / max(block_size - center, 1)
         s = 0.0
         for j in range(d):
             s += products[0, j] * basis[0, j]

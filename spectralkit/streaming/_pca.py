@@ -199,7 +199,9 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         names = set(cls._get_param_names())
         parameters = {name: value for name, value in vars(state.config).items() if name in names}
         if "n_components" not in names and state.config.n_components != 1:
-            raise ValueError(f"state must be of one component; got {state.config.n_components}. Use StreamingPCA.")
+            raise ValueError(
+                f"state must be of one component; got {state.config.n_components}. Use StreamingPCA."
+            )
         estimator = cls(**parameters)
         estimator._entropy = state.entropy
         estimator.n_features_in_ = state.n_features
@@ -406,14 +408,123 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def _like(self, values):
         """Return host figures as an array of the library of the components."""
         xp = array_api_compat.array_namespace(self.components_)
-        return values if isinstance(self.components_, np.ndarray) else xp.asarray(
-            values, device=array_api_compat.device(self.components_)
-        )  # fmt: skip
-
+        return (
+            values
+            if isinstance(self.components_, np.ndarray)
+            else xp.asarray(values, device=array_api_compat.device(self.components_))
+        )
 
 
 class StreamingPCA(_StreamingEstimator):
-    """DOC."""
+    """
+    Principal components of a stream of rows, in one pass and small memory.
+
+    A drop-in for scikit-learn's IncrementalPCA that takes any source of rows, merges, and chooses between an
+    exact method and one of O(d) memory. Cost O(n d^2) for "gram", O(n d k) for "oja".
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Number of components ``k``.
+    method : str, default="auto"
+        "oja": gap-adaptive block Oja with a heavy-row store, O(n d k) and O(d k) memory, for rows in random
+        order. "frequent_directions": deterministic, any order, with a certificate. "incremental_svd": the
+        sketch without its shrinkage. "gram": exact, O(n d^2) and O(d^2) memory. "block_power" and
+        "oja_grid": the published algorithms for one vector. "auto": "gram" where it fits in the memory
+        limit, else "oja" with the referee.
+    n_heavy : int, default=32
+        Heavy rows that are kept exactly, at the most.
+    heavy_threshold : float or "auto", default="auto"
+        A row is heavy when its squared norm exceeds this multiple of ``||A||_F ** 2 / d``; "auto" is 0.15.
+    block_size : int, default=256
+        Rows taken together in one step. Rows wait until a block is full, so that the result does not depend
+        on how a stream is cut into calls.
+    subspace_dim : int, default=2
+        Columns carried by "oja"; at least n_components + 1 are.
+    sketch_size : int, default=32
+        Rows of the sketch of "frequent_directions" and "incremental_svd".
+    referee : "auto" or bool, default="auto"
+        Whether to run the sketching methods and the grid beside "oja" on the same pass, and let a CountSketch
+        of the stream choose between the answers; about forty times the cost of "oja" alone. "auto" does so
+        when ``method="auto"`` comes to "oja".
+    center : bool, default=True
+        Whether to subtract the mean of the rows.
+    memory_limit : int or None, default=None
+        Bytes that the state and two blocks may take. None lets "gram" use 128 MiB: up to 4096 features.
+    random_state : None, int, RandomState or Generator, default=None
+        Source of the start vectors and of the referee's signs.
+    alpha : float, default=1.0
+        Share of the sketch that "frequent_directions" shrinks.
+
+    Attributes
+    ----------
+    components_ : array of shape (k, d)
+        Leading eigenvectors of the (centred) scatter matrix as orthonormal rows; the entry of largest modulus of
+        each is positive.
+    eigenvalues_ : array of shape (k,)
+        Eigenvalues of ``(A - 1 mean')'(A - 1 mean')`` if centred, of ``A'A`` if not; in double precision.
+    singular_values_ : array of shape (k,)
+        Their square roots.
+    explained_variance_ : array of shape (k,)
+        ``eigenvalues_ / (n - 1)`` if centred, ``eigenvalues_ / n`` if not.
+    explained_variance_ratio_ : array of shape (k,)
+        ``eigenvalues_ / frobenius_sq_``.
+    mean_ : array of shape (d,) or None
+        Mean of the rows; None without centring.
+    gap_ : float
+        Estimated ratio of the first to the second eigenvalue; NaN for methods that follow one vector.
+    heavy_rows_ : array of shape (n_heavy_, d)
+        Heavy rows held, as they came.
+    n_heavy_ : int
+        Their number.
+    n_samples_seen_ : int
+        Number of rows seen.
+    frobenius_sq_ : float
+        Sum of the squares of all (centred) entries.
+    method_ : str
+        The method in use; with the referee, the one whose answer is given.
+    error_bound_ : float
+        Certified bound on the 2-norm error of the sketch; of the sketching methods only.
+    state_ : StreamState
+        The state of the stream, to save, or to merge elsewhere.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of shape (d,)
+        Names of the features, if the input had them.
+
+    See Also
+    --------
+    StreamingTopEigenvector : One eigenvector, without centring.
+    top_eigenvector : The same as a function.
+    tree_merge : Merge the states of many workers.
+
+    Notes
+    -----
+    See the user guide for which promise each method makes: small memory, a small gap, an arbitrary order and
+    exact merging cannot be had together [1]_ [2]_.
+
+    References
+    ----------
+    .. [1] P. Kacham and D. P. Woodruff, "Approximating the Top Eigenvector in Random Order Streams",
+       NeurIPS 2024, arXiv:2412.11963.
+    .. [2] E. Price and Z. Xun, "Spectral Guarantees for Adversarial Streaming PCA", FOCS 2024,
+       arXiv:2408.10332.
+    .. [3] M. Ghashami, E. Liberty, J. M. Phillips and D. P. Woodruff, "Frequent Directions: Simple and
+       Deterministic Matrix Sketching", SIAM Journal on Computing 45 (2016).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from spectralkit.streaming import StreamingPCA
+    >>> X = load_digits().data
+    >>> pca = StreamingPCA(n_components=2)
+    >>> for start in range(0, len(X), 100):
+    ...     pca = pca.partial_fit(X[start : start + 100])
+    >>> pca.transform(X).shape, pca.method_
+    ((1797, 2), 'gram')
+    >>> pca.explained_variance_ratio_.round(3)
+    array([0.149, 0.136])
+    """
 
     def __init__(
         self,
@@ -445,7 +556,113 @@ class StreamingPCA(_StreamingEstimator):
 
 
 class StreamingTopEigenvector(_StreamingEstimator):
-    """DOC."""
+    """
+    The top eigenvector of ``A'A`` for a stream of rows of ``A``, in one pass and small memory.
+
+    The estimator form of ``top_eigenvector``: fed block by block, merged, saved, and used as a projection on
+    one component. Cost O(n d^2) for "gram", O(n d) for "oja".
+
+    Parameters
+    ----------
+    method : str, default="auto"
+        "oja": gap-adaptive block Oja with a heavy-row store, O(n d k) and O(d k) memory, for rows in random
+        order. "frequent_directions": deterministic, any order, with a certificate. "incremental_svd": the
+        sketch without its shrinkage. "gram": exact, O(n d^2) and O(d^2) memory. "block_power" and
+        "oja_grid": the published algorithms for one vector. "auto": "gram" where it fits in the memory
+        limit, else "oja" with the referee.
+    n_heavy : int, default=32
+        Heavy rows that are kept exactly, at the most.
+    heavy_threshold : float or "auto", default="auto"
+        A row is heavy when its squared norm exceeds this multiple of ``||A||_F ** 2 / d``; "auto" is 0.15.
+    block_size : int, default=256
+        Rows taken together in one step. Rows wait until a block is full, so that the result does not depend
+        on how a stream is cut into calls.
+    subspace_dim : int, default=2
+        Columns carried by "oja"; at least n_components + 1 are.
+    sketch_size : int, default=32
+        Rows of the sketch of "frequent_directions" and "incremental_svd".
+    referee : "auto" or bool, default="auto"
+        Whether to run the sketching methods and the grid beside "oja" on the same pass, and let a CountSketch
+        of the stream choose between the answers; about forty times the cost of "oja" alone. "auto" does so
+        when ``method="auto"`` comes to "oja".
+    center : bool, default=False
+        Whether to subtract the mean of the rows.
+    memory_limit : int or None, default=None
+        Bytes that the state and two blocks may take. None lets "gram" use 128 MiB: up to 4096 features.
+    random_state : None, int, RandomState or Generator, default=None
+        Source of the start vectors and of the referee's signs.
+    alpha : float, default=1.0
+        Share of the sketch that "frequent_directions" shrinks.
+
+    Attributes
+    ----------
+    components_ : array of shape (1, d)
+        Leading eigenvectors of the scatter matrix as orthonormal rows; the entry of largest modulus of
+        each is positive.
+    eigenvalues_ : array of shape (1,)
+        Eigenvalues of ``(A - 1 mean')'(A - 1 mean')`` if centred, of ``A'A`` if not; in double precision.
+    singular_values_ : array of shape (1,)
+        Their square roots.
+    explained_variance_ : array of shape (1,)
+        ``eigenvalues_ / (n - 1)`` if centred, ``eigenvalues_ / n`` if not.
+    explained_variance_ratio_ : array of shape (1,)
+        ``eigenvalues_ / frobenius_sq_``.
+    mean_ : array of shape (d,) or None
+        Mean of the rows; None without centring.
+    gap_ : float
+        Estimated ratio of the first to the second eigenvalue; NaN for methods that follow one vector.
+    heavy_rows_ : array of shape (n_heavy_, d)
+        Heavy rows held, as they came.
+    n_heavy_ : int
+        Their number.
+    n_samples_seen_ : int
+        Number of rows seen.
+    frobenius_sq_ : float
+        Sum of the squares of all (centred) entries.
+    method_ : str
+        The method in use; with the referee, the one whose answer is given.
+    error_bound_ : float
+        Certified bound on the 2-norm error of the sketch; of the sketching methods only.
+    state_ : StreamState
+        The state of the stream, to save, or to merge elsewhere.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of shape (d,)
+        Names of the features, if the input had them.
+
+    See Also
+    --------
+    StreamingPCA : Several components, centred.
+    top_eigenvector : The same as a function.
+    tree_merge : Merge the states of many workers.
+
+    Notes
+    -----
+    See the user guide for which promise each method makes: small memory, a small gap, an arbitrary order and
+    exact merging cannot be had together [1]_ [2]_.
+
+    References
+    ----------
+    .. [1] P. Kacham and D. P. Woodruff, "Approximating the Top Eigenvector in Random Order Streams",
+       NeurIPS 2024, arXiv:2412.11963.
+    .. [2] E. Price and Z. Xun, "Spectral Guarantees for Adversarial Streaming PCA", FOCS 2024,
+       arXiv:2408.10332.
+    .. [3] M. Ghashami, E. Liberty, J. M. Phillips and D. P. Woodruff, "Frequent Directions: Simple and
+       Deterministic Matrix Sketching", SIAM Journal on Computing 45 (2016).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectralkit.streaming import StreamingTopEigenvector
+    >>> rng = np.random.default_rng(0)
+    >>> estimator = StreamingTopEigenvector(method="oja", random_state=0)
+    >>> for _ in range(20):
+    ...     block = rng.standard_normal((1000, 30))
+    ...     block[:, 3] *= 2
+    ...     estimator = estimator.partial_fit(block)
+    >>> bool(estimator.components_[0, 3] > 0.999)
+    True
+    """
 
     def __init__(
         self,

@@ -23,10 +23,19 @@ from spectralkit.streaming._stream import Config, StreamState
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        BlockPowerState, Config, FrequentDirectionsState, GramState, HeavyStore, History, Moments, OjaGridState,
-        OjaState, RefereeState, StreamState,
+        BlockPowerState,
+        Config,
+        FrequentDirectionsState,
+        GramState,
+        HeavyStore,
+        History,
+        Moments,
+        OjaGridState,
+        OjaState,
+        RefereeState,
+        StreamState,
     )
-}  # fmt: skip
+}
 _FORMAT = "spectralkit-stream-1"
 
 

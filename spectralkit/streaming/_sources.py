@@ -5,6 +5,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from spectralkit._core.checks import invalid
+from spectralkit._core.parallel import block_ranges
 
 # Blocks handed on together where slicing costs nothing: enough to amortise the call, few enough that
 # Ctrl-C is answered within 50 ms.
@@ -19,18 +20,25 @@ def is_dask(X):
 def is_dataset(X):
     """Return whether ``X`` is an h5py or zarr dataset, or anything else with a shape and 2-D slicing."""
     return (
-        hasattr(X, "shape") and hasattr(X, "dtype") and hasattr(X, "__getitem__")
-        and not array_api_compat.is_array_api_obj(X) and not sp.issparse(X) and not hasattr(X, "iloc")
-    )  # fmt: skip
+        hasattr(X, "shape")
+        and hasattr(X, "dtype")
+        and hasattr(X, "__getitem__")
+        and not array_api_compat.is_array_api_obj(X)
+        and not sp.issparse(X)
+        and not hasattr(X, "iloc")
+    )
 
 
 def is_block_iterable(X):
     """Return whether ``X`` is an iterator, or a sequence of matrices: a stream of blocks, not a matrix."""
     if isinstance(X, (list, tuple)):
         return len(X) > 0 and len(getattr(X[0], "shape", ())) == 2
-    return hasattr(X, "__iter__") and not hasattr(X, "shape") and not hasattr(X, "__array__") and not isinstance(
-        X, (str, bytes, dict)
-    )  # fmt: skip
+    return (
+        hasattr(X, "__iter__")
+        and not hasattr(X, "shape")
+        and not hasattr(X, "__array__")
+        and not isinstance(X, (str, bytes, dict))
+    )
 
 
 def row_blocks(X, block_size):
@@ -49,15 +57,14 @@ def row_blocks(X, block_size):
         _check_2d(X.shape)
         # A dataset in chunks is decompressed a chunk at a time: reading less repeats that work.
         step = max(block_size, (getattr(X, "chunks", None) or (0,))[0])
-        for start in range(0, X.shape[0], step):
-            yield np.asarray(X[start : start + step])
+        for start, stop in block_ranges(X.shape[0], step):
+            yield np.asarray(X[start:stop])
         return
     elif not array_api_compat.is_array_api_obj(X):
         X = np.asarray(X)
     _check_2d(X.shape)
-    step = block_size * _BLOCKS_A_SLAB
-    for start in range(0, X.shape[0], step):
-        block = X[start : start + step] if sp.issparse(X) else X[start : start + step, :]
+    for start, stop in block_ranges(X.shape[0], block_size * _BLOCKS_A_SLAB):
+        block = X[start:stop] if sp.issparse(X) else X[start:stop, :]
         yield np.asarray(block) if isinstance(block, np.ndarray) else block
 
 
@@ -75,6 +82,10 @@ def _dask_ranges(X):
 def _check_2d(shape):
     if len(shape) != 2:
         raise ValueError(
-            invalid("X", "two-dimensional, one row a sample", f"shape {tuple(shape)}",
-                    "Reshape your data with X.reshape(1, -1) if it is a single row.")
-        )  # fmt: skip
+            invalid(
+                "X",
+                "two-dimensional, one row a sample",
+                f"shape {tuple(shape)}",
+                "Reshape your data with X.reshape(1, -1) if it is a single row.",
+            )
+        )

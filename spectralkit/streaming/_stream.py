@@ -169,9 +169,13 @@ def merge(a, b):
         raise ValueError(invalid("other", f"a state with the same parameters, {a.config}", b.config))
     if a.config.method in SEQUENTIAL:
         raise ValueError(
-            invalid("method", "one whose states can be merged", a.config.method,
-                    "Its recursion follows one stream; use oja, frequent_directions, incremental_svd or gram.")
-        )  # fmt: skip
+            invalid(
+                "method",
+                "one whose states can be merged",
+                a.config.method,
+                "Its recursion follows one stream; use oja, frequent_directions, incremental_svd or gram.",
+            )
+        )
     if a.n_samples == 0 or b.n_samples == 0:
         return b if a.n_samples == 0 else a
     if a.n_features != b.n_features:
@@ -270,7 +274,9 @@ def _run_dask(X, config, entropy):
 
     states = [dask.delayed(part, pure=False)(i, block) for i, block in enumerate(dask_row_parts(X))]
     while len(states) > 1:
-        paired = [dask.delayed(merge, pure=False)(a, b) for a, b in zip(states[::2], states[1::2], strict=False)]
+        paired = [
+            dask.delayed(merge, pure=False)(a, b) for a, b in zip(states[::2], states[1::2], strict=False)
+        ]
         states = paired + states[len(paired) * 2 :]
     return dask.compute(states[0])[0]
 
@@ -326,13 +332,27 @@ def output(state, array, *, scale=0):
 
 def components(state, spectrum):
     """Return the leading eigenvectors as rows, with fixed signs, in the dtype of the results."""
-    return output(state, fix_signs(spectrum.vectors[: state.config.n_components, :], _namespace(spectrum.vectors)))
+    return output(
+        state, fix_signs(spectrum.vectors[: state.config.n_components, :], _namespace(spectrum.vectors))
+    )
 
 
 def make_config(
-    d, dtype, *, method, n_components, n_heavy, heavy_threshold, block_size, subspace_dim, sketch_size, referee,
-    center, memory_limit, alpha=1.0,
-):  # fmt: skip
+    d,
+    dtype,
+    *,
+    method,
+    n_components,
+    n_heavy,
+    heavy_threshold,
+    block_size,
+    subspace_dim,
+    sketch_size,
+    referee,
+    center,
+    memory_limit,
+    alpha=1.0,
+):
     """Check the parameters, choose the method for rows of ``d`` entries, and return the Config.
 
     ``auto`` takes the exact Gram matrix where it fits in ``memory_limit`` (128 MiB unless given), and
@@ -361,9 +381,12 @@ def make_config(
         memory_limit = check_integer("memory_limit", memory_limit, 1, remedy="It is in bytes.")
     if n_components > 1 and config.method in ONE_VECTOR:
         raise ValueError(
-            invalid("method", f"one that finds {n_components} components (oja, frequent_directions, "
-                    "incremental_svd, gram)", method)
-        )  # fmt: skip
+            invalid(
+                "method",
+                f"one that finds {n_components} components (oja, frequent_directions, incremental_svd, gram)",
+                method,
+            )
+        )
     if config.method in ("frequent_directions", "incremental_svd") and n_components > sketch_size:
         raise ValueError(invalid("sketch_size", f"at least n_components={n_components}", sketch_size))
     if referee is True and config.method != "oja":
@@ -386,10 +409,14 @@ def make_config(
             raise ValueError(invalid("sketch_size", f"at least n_components={n_components}", sketch_size))
     if memory_limit is not None and config.state_bytes(d, itemsize) > memory_limit:
         raise ValueError(
-            invalid("memory_limit", f"at least {config.state_bytes(d, itemsize)} bytes for method="
-                    f"{config.method!r} on {d} features", memory_limit,
-                    "Raise it, or lower block_size, n_heavy or sketch_size.")
-        )  # fmt: skip
+            invalid(
+                "memory_limit",
+                f"at least {config.state_bytes(d, itemsize)} bytes for method="
+                f"{config.method!r} on {d} features",
+                memory_limit,
+                "Raise it, or lower block_size, n_heavy or sketch_size.",
+            )
+        )
     return config
 
 
@@ -418,7 +445,9 @@ def _admit(state, rows):
     if d == 0:
         raise ValueError(invalid("X", "of at least one feature", f"shape {tuple(rows.shape)}"))
     if state.n_features not in (None, d):
-        raise ValueError(invalid("X", f"of {state.n_features} features like the rows before", f"{d} features"))
+        raise ValueError(
+            invalid("X", f"of {state.n_features} features like the rows before", f"{d} features")
+        )
     working = working_dtype_name("X", rows.dtype)
     dtype = output_dtype_name("X", rows.dtype)
     xp = _namespace(rows)
@@ -457,7 +486,9 @@ def _absorb_all(state, rows, first, last, overwrite):
         state, done = _fast_forward(state, rows, position, last)
         position += done
         if position < last:
-            state = _absorb_block(state, _part(rows, position, min(position + size, last)), overwrite or position > first)
+            state = _absorb_block(
+                state, _part(rows, position, min(position + size, last)), overwrite or position > first
+            )
             position += size
     return state
 
@@ -465,10 +496,13 @@ def _absorb_all(state, rows, first, last, overwrite):
 def _fast_forward(state, rows, first, last):
     """Return the state after the plain blocks at the front, and the number of rows that they have."""
     if (
-        state.config.method != "oja" or not state.methods or state.referee is not None
-        or not isinstance(rows, np.ndarray) or rows.dtype.kind != "f"
+        state.config.method != "oja"
+        or not state.methods
+        or state.referee is not None
+        or not isinstance(rows, np.ndarray)
+        or rows.dtype.kind != "f"
         or not 2**-500 < 2.0**-state.exponent < 2**500
-    ):  # fmt: skip
+    ):
         return state, 0
     size = state.config.block_size
     # A strided array is copied a block at a time; a contiguous one is read in place.
@@ -531,7 +565,9 @@ def _peak(rows, xp):
     peak = float(to_host(xp.max(xp.abs(values)))) if math.prod(values.shape) else 0.0
     if not math.isfinite(peak):
         raise ValueError(
-            invalid("X", "finite", "NaN or infinity", "Drop or impute those rows; nothing of this call was kept.")
+            invalid(
+                "X", "finite", "NaN or infinity", "Drop or impute those rows; nothing of this call was kept."
+            )
         )
     return peak
 
@@ -577,9 +613,13 @@ def _namespace(array):
 def _same_library(ours, theirs):
     if ours is not theirs:
         raise TypeError(
-            invalid("X", f"a {library_name(ours)} array like the rows before", f"a {library_name(theirs)} array",
-                    "Convert it explicitly first.")
-        )  # fmt: skip
+            invalid(
+                "X",
+                f"a {library_name(ours)} array like the rows before",
+                f"a {library_name(theirs)} array",
+                "Convert it explicitly first.",
+            )
+        )
 
 
 def _first_array(method):

@@ -139,10 +139,19 @@ def top_eigenvector(
     """
     d, dtype, X = peek(X, 256)
     config = make_config(
-        d, dtype, method=method, n_components=1, n_heavy=n_heavy, heavy_threshold=heavy_threshold,
-        block_size=block_size, subspace_dim=subspace_dim, sketch_size=sketch_size, referee=referee, center=center,
+        d,
+        dtype,
+        method=method,
+        n_components=1,
+        n_heavy=n_heavy,
+        heavy_threshold=heavy_threshold,
+        block_size=block_size,
+        subspace_dim=subspace_dim,
+        sketch_size=sketch_size,
+        referee=referee,
+        center=center,
         memory_limit=memory_limit,
-    )  # fmt: skip
+    )
     state = run(X, config, entropy=as_entropy(rng))
     spectrum, chosen = summarise(state)
     warn_if_sorted(state)

@@ -20,7 +20,7 @@ class PrescribedMatrix(Result):
     Its repr shows the recipe rather than the elements, so that a failing test can be repeated from its
     report with :func:`prescribed_matrix`.
 
-    Parameters
+    Attributes
     ----------
     matrix : array of shape (m, n)
         The matrix.

@@ -71,6 +71,13 @@ def table_estimators():
     return {name: cls for name, cls in estimator_classes().items() if is_table(cls())}
 
 
+def declared_array_api():
+    """Return the table estimators whose tags say that they accept other array libraries, by dotted name."""
+    from sklearn.utils import get_tags
+
+    return {name: cls for name, cls in table_estimators().items() if get_tags(cls()).array_api_support}
+
+
 def families():
     """Return the names of the family packages."""
     packages = (

@@ -1,13 +1,22 @@
 """Every public docstring: complete by numpydoc's rules, with examples that run."""
 
+import dataclasses
 import inspect
 import pathlib
 import tomllib
 
 import pytest
+from numpydoc.docscrape import ClassDoc
 from numpydoc.validate import ERROR_MSGS, validate
 
-from tests.common.discovery import examples, public_functions, public_modules, public_objects, run_example
+from tests.common.discovery import (
+    examples,
+    public_functions,
+    public_modules,
+    public_objects,
+    resolve,
+    run_example,
+)
 
 
 def documented():
@@ -42,6 +51,12 @@ def test_docstring_is_complete(name):
     report = validate(name)
     assert report["docstring"], f"{name} has no docstring"
     errors = [f"{code}: {text}" for code, text in report["errors"] if code in CHECKS]
+    value = resolve(name) if name in public_objects() else None
+    if dataclasses.is_dataclass(value):
+        # Nobody constructs a result: its fields stand under Attributes instead of Parameters.
+        described = {parameter.name for parameter in ClassDoc(value)["Attributes"]}
+        missing = {field.name for field in dataclasses.fields(value)} - described
+        errors = [error for error in errors if missing or not error.startswith("PR01")]
     assert not errors, "\n".join(errors)
 
 
