@@ -139,8 +139,10 @@ def api_page(module, names):
 
 
 def skip_foreign_members(app, what, name, value, skip, options):
-    """Leave out what scikit-learn gives every estimator: its own pages describe that."""
+    """Leave out what scikit-learn gives every estimator, and attributes, which the class describes."""
     if (getattr(value, "__module__", None) or "").startswith("sklearn."):
+        return True
+    if isinstance(value, property) and name.endswith("_"):
         return True
     return True if name.startswith("set_") and name.endswith("_request") else skip
 

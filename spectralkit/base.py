@@ -1,4 +1,4 @@
-"""What our estimators add to scikit-learn's: arrays of any library, and calls that leave no trace when they fail."""
+"""What our estimators add to scikit-learn's: arrays of any library, and failed calls that leave no trace."""
 
 import contextlib
 import math
@@ -80,7 +80,8 @@ def validate_table(estimator, X, *, reset, ensure_finite=True):
     for size, what in zip(X.shape, ("sample", "feature"), strict=True):
         if size < 1:
             raise ValueError(
-                f"Found array with 0 {what}(s) (shape={tuple(X.shape)}) while a minimum of 1 is required by {name}."
+                f"Found array with 0 {what}(s) (shape={tuple(X.shape)}) while a minimum of 1 is required "
+                f"by {name}."
             )
     if reset:
         estimator.n_features_in_ = X.shape[1]
@@ -88,7 +89,8 @@ def validate_table(estimator, X, *, reset, ensure_finite=True):
             del estimator.feature_names_in_
     elif X.shape[1] != estimator.n_features_in_:
         raise ValueError(
-            f"X has {X.shape[1]} features, but {name} is expecting {estimator.n_features_in_} features as input."
+            f"X has {X.shape[1]} features, but {name} is expecting {estimator.n_features_in_} features as "
+            "input."
         )
     if (
         ensure_finite

@@ -8,26 +8,36 @@ steps, map and reduce, are theirs.
 """
 
 # %%
+# Data in parts
+# -------------
+# A zarr array on disk, one chunk to 8192 rows, with one direction of large variance.
+
+import tempfile
+
+import dask
+import dask.array as da
+import matplotlib.pyplot as plt
+import numpy as np
+import zarr
+from dask.distributed import Client, LocalCluster
+
+from spectralkit.datasets import make_spiked_stream
+from spectralkit.streaming import StreamingPCA, tree_merge
+
+folder = tempfile.TemporaryDirectory()
+rows = zarr.open_array(folder.name, mode="w", shape=(65_536, 128), chunks=(8_192, 128), dtype="float32")
+make_spiked_stream(*rows.shape, gap=4.0, dtype=np.float32, out=rows, rng=0)
+
+# %%
 # A Dask array is a source like any other
 # ---------------------------------------
 # ``fit`` reduces the blocks of the array in a tree of merges, on whatever scheduler is active. The workers
 # are threads of this process, which keeps the script short; workers in other processes or on other machines
 # take the same lines.
 
-import dask
-import dask.array as da
-import matplotlib.pyplot as plt
-import numpy as np
-from dask.distributed import Client, LocalCluster
-
-from spectralkit.datasets import make_spiked_stream
-from spectralkit.streaming import StreamingPCA, tree_merge
-
-rows, direction = make_spiked_stream(60_000, 128, gap=4.0, dtype=np.float32, rng=0)
-table = da.from_array(rows, chunks=(5_000, -1))
-
 cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None)
 client = Client(cluster)
+table = da.from_zarr(folder.name)
 
 gram = StreamingPCA(1, method="gram").fit(table)
 oja = StreamingPCA(1, method="oja", random_state=0).fit(table)
@@ -50,7 +60,7 @@ cluster.close()
 # ------------------
 # The exact method merges exactly. Oja's rule does not: merged subspaces are as good as their parts allow.
 
-exact = np.linalg.eigh(np.cov(rows.T, dtype=np.float64))[1][:, -1]
+exact = np.linalg.eigh(np.cov(rows[:].T, dtype=np.float64))[1][:, -1]
 
 
 def error(estimator):
@@ -64,6 +74,8 @@ answers = {
     "oja, Dask array": oja,
     "oja, one pass without merging": StreamingPCA(1, method="oja", random_state=0).fit(rows),
 }
+folder.cleanup()
+
 errors = [max(error(answer), 1e-16) for answer in answers.values()]
 figure, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
 ax.semilogx(errors, range(len(errors)), "o", markersize=9)

@@ -38,7 +38,7 @@ for ax, component, share in zip(axes.flat, pca.components_, pca.explained_varian
     limit = np.abs(component).max()
     ax.imshow(component.reshape(8, 8), cmap="gray", vmin=-limit, vmax=limit)
     ax.set_title(f"{share:.1%}", fontsize=9)
-    ax.set_axis_off()
+    ax.set(xticks=[], yticks=[])
 figure.suptitle("The first 16 components and their shares of the variance", fontsize=11)
 
 # %%
@@ -46,7 +46,7 @@ figure.suptitle("The first 16 components and their shares of the variance", font
 # ---------------------------
 # ``partial_fit`` takes the stream as it comes, so the error can be followed. It is the squared sine of the
 # angle between each component and the exact one. The second and the third eigenvalue are close, and so these
-# two take longer to come apart.
+# two take longer to come apart, and may change places on the way.
 
 exact = np.linalg.eigh(np.cov(patches.T, dtype=np.float64))[1].T[::-1]
 
@@ -104,6 +104,8 @@ for label, function, style in (
 ):
     peaks = [peak_megabytes(lambda function=function, n=n: function(patches[:n])) for n in counts]
     ax.loglog(counts, peaks, style, label=label)
+ax.set_xticks(counts, [f"{n:,}" for n in counts])
+ax.minorticks_off()
 ax.set(xlabel="rows", ylabel="peak memory beyond the rows (MB)")
 ax.grid(alpha=0.25)
 ax.legend(frameon=False)

@@ -4,9 +4,6 @@ import warnings
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 # `reassoc` lets the compiler vectorise plain sums; with `nnan` or `ninf` it would also assume that no NaN
 # exists, and the finiteness tests on those sums would be optimised away.
@@ -42,26 +39,6 @@ def njit(**options):
     return decorate
 
 
-@intrinsic
-def _bits(typing_context, x):
-    """Read the bits of a double as an integer."""
-
-    def build(context, builder, signature, arguments):
-        return builder.bitcast(arguments[0], ir.IntType(64))
-
-    return types.int64(types.float64), build
-
-
-@intrinsic
-def _double(typing_context, bits):
-    """Read the bits of an integer as a double."""
-
-    def build(context, builder, signature, arguments):
-        return builder.bitcast(arguments[0], ir.DoubleType())
-
-    return types.float64(types.int64), build
-
-
 # numba has no vector maths library, so exp and log inside a loop call the scalar ones of C, one element at
 # a time. The two below are straight-line code without calls and branches, which LLVM vectorises with the
 # loop around it. They compute in double precision whatever the argument. Their flags never contain
@@ -74,10 +51,11 @@ _LN2_LOW = 1.90821492927058770002e-10
 
 @njit(fastmath={"contract"})
 def vexp(x):
-    """Return exp(x), vectorisable in a loop, to 1 ulp.
+    """Return exp(x), vectorisable in a loop, to about 1 ulp.
 
     0 below -708, where exp(x) < 3.4e-308 is about to be subnormal; inf above 709.78; NaN for NaN.
     """
+    x = np.float64(x)
     y = x if x > -708.0 else -708.0  # NaN too: turned to an integer below it would be undefined
     y = y if y < 709.79 else 709.79
     k = np.floor(y * _LOG2_E + 0.5)
@@ -97,22 +75,23 @@ def vexp(x):
     p = 1.0 + r * p
     p = 1.0 + r * p
     # 2**k as 2 * 2**(k - 1): k reaches 1024, one more than an exponent can.
-    result = 2.0 * p * _double((np.int64(np.int32(k)) + 1022) << 52)
+    result = 2.0 * p * np.int64((np.int64(np.int32(k)) + 1022) << 52).view(np.float64)
     result = 0.0 if x < -708.0 else result
     return result if x == x else x
 
 
 @njit(fastmath={"contract"})
 def vlog(x):
-    """Return log(x), vectorisable in a loop, to 1 ulp, subnormal arguments included.
+    """Return log(x), vectorisable in a loop, to about 1 ulp, subnormal arguments included.
 
     -inf for 0, NaN for negative numbers and NaN, inf for inf.
     """
+    x = np.float64(x)
     small = x < 2.2250738585072014e-308
-    bits = _bits(x * 18014398509481984.0 if small else x)  # times 2**54
+    bits = (x * 18014398509481984.0 if small else x).view(np.int64)  # times 2**54
     # x = 2**k * (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2).
     k = (bits - 0x3FE6A09E667F3BCD) >> 52
-    f = _double(bits - (k << 52)) - 1.0
+    f = np.int64(bits - (k << 52)).view(np.float64) - 1.0
     n = np.float64(np.int32(k) - (np.int32(54) if small else np.int32(0)))
     # The polynomial of fdlibm: log(1 + f) = f - f²/2 + s (f²/2 + R(s²)) with s = f / (2 + f).
     s = f / (2.0 + f)

@@ -1,4 +1,4 @@
-"""Frequent directions: a deterministic, mergeable sketch with a certificate, and the function that makes one."""
+"""Frequent directions: a deterministic, mergeable sketch with a certificate."""
 
 import math
 from dataclasses import dataclass, replace
@@ -203,7 +203,10 @@ def frequent_directions(X, sketch_size, *, alpha=1.0, block_size=256):
     After each block of rows the sketch loses ``delta``, its eigenvalue number l + 1, from its last
     ``alpha l`` squared singular values. For ``alpha = 1`` and every ``j < l``,
 
-    .. math:: 0 \preceq A^*A - B^*B, \qquad \|A^*A - B^*B\|_2 \le \sum\delta \le \|A - A_j\|_F^2 / (l + 1 - j),
+    .. math::
+
+       0 \preceq A^*A - B^*B, \qquad
+       \|A^*A - B^*B\|_2 \le \sum\delta \le \|A - A_j\|_F^2 / (l + 1 - j),
 
     with :math:`A_j` the best approximation of rank j; merged sketches obey the same bound. The
     ``error_bound`` reported includes the rounding errors, and for float32 those of the final cast.

@@ -240,12 +240,11 @@ def _absorb_light(state, pairs, config, xp):
         mean_of_new = sum(column_means(block, xp) * (block.shape[0] / m) for block in blocks)
         blocks = [b if sp.issparse(b) else b - mean_of_new[None, :] for b in blocks]
         mean, correction = mean_shift(light.n, light.mean, m, mean_of_new, xp)
-        within = sum(float(to_host(xp.sum(_norms_sq_about(b, mean_of_new, xp)))) for b in blocks)
-        added = within
+        added = sum(float(to_host(xp.sum(_norms_sq_about(b, mean_of_new, xp)))) for b in blocks)
         if correction is not None:
             added += float(to_host(xp.sum(row_norms_sq(correction[None, :], xp))))
     else:
-        added = within = sum(float(norms_sq.sum()) for _, norms_sq in pairs)
+        added = sum(float(norms_sq.sum()) for _, norms_sq in pairs)
     light = Moments(light.n + m, mean, light.frobenius_sq + added)
     if added == 0.0:
         return replace(state, light=light)
@@ -256,8 +255,8 @@ def _absorb_light(state, pairs, config, xp):
             return started
     products = _products(blocks, state.basis, mean_of_new, correction, xp)
     ell = column_dots(state.basis, products, xp) / m
-    # Centred, m rows have m - 1 degrees of freedom.
-    history = state.history.extended([within / max(m - config.center, 1)], [float(to_host(ell)[0])])
+    # With the correction row the expectation is the same for every block, and a drifting mean shows.
+    history = state.history.extended([added / m], [float(to_host(ell)[0])])
     return replace(state.step(products, ell, m, config, xp), history=history)
 
 

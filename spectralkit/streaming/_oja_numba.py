@@ -175,7 +175,7 @@ def sweep(
                 proposal[c, j] = basis[c, j] + step * products[c, j]
         if not _orthonormalize_rows(proposal):
             return block, n, t, fro
-        energy[block] = total / max(block_size - center, 1)
+        energy[block] = (total + correction) / block_size
         s = 0.0
         for j in range(d):
             s += products[0, j] * basis[0, j]

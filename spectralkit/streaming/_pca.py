@@ -1,6 +1,7 @@
 """The streaming estimators."""
 
 import functools
+from dataclasses import replace
 
 import array_api_compat
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from spectralkit._core.dtypes import dtype_name
-from spectralkit._core.namespaces import to_host
+from spectralkit._core.namespaces import from_host, to_host
 from spectralkit._core.random import as_entropy
 from spectralkit.base import check_same_library, unchanged_on_error, validate_table
 from spectralkit.streaming._sources import is_block_iterable, is_dask, is_dataset
@@ -21,6 +22,7 @@ from spectralkit.streaming._stream import (
     output,
     peek,
     run,
+    start,
     summarise,
     warn_if_sorted,
 )
@@ -36,23 +38,17 @@ class _Summary:
     def answer(self):
         return summarise(self.state)
 
+    @property
+    def spectrum(self):
+        return self.answer[0]
+
+    @property
+    def values(self):
+        return np.maximum(self.spectrum.values[: self.state.config.n_components], 0.0)
+
     @functools.cached_property
     def components(self):
-        return components(self.state, self.answer[0])
-
-
-def _fitted(read):
-    """Make a property of what the summary of the fitted state says."""
-
-    def get(self):
-        if not hasattr(self, "_summary"):
-            raise NotFittedError(
-                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' or 'partial_fit' first."
-            )
-        return read(self._summary)
-
-    get.__doc__ = read.__doc__
-    return property(get)
+        return components(self.state, self.spectrum)
 
 
 class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -154,7 +150,7 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         Parameters
         ----------
         other : estimator of the same class
-            Fitted with the same parameters on other rows of the same width; it is not changed. Exact for
+            With the same parameters, fed with other rows of the same width; it is not changed. Exact for
             ``gram``, within the certificate for ``frequent_directions``, an approximation of the size of
             the method's own error for ``incremental_svd`` and ``oja``.
 
@@ -173,11 +169,25 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         """
         if type(other) is not type(self):
             raise TypeError(f"other must be a {type(self).__name__}; got {type(other).__name__}.")
-        check_is_fitted(self)
-        check_is_fitted(other)
-        merged = self._summary.state.merge(other._summary.state)
-        self._summary = _Summary(merged)
+        fitted = [estimator for estimator in (self, other) if hasattr(estimator, "_summary")]
+        if not fitted:
+            return self
+        states = [estimator._state_for_merging(fitted[0]._summary.state) for estimator in (self, other)]
+        merged = states[0].merge(states[1])
+        with unchanged_on_error(self):
+            self._entropy = fitted[0]._entropy
+            self.n_features_in_ = merged.n_features
+            if hasattr(fitted[0], "feature_names_in_"):
+                self.feature_names_in_ = fitted[0].feature_names_in_
+            self._summary = _Summary(merged)
         return self
+
+    def _state_for_merging(self, like):
+        """Return the state; before the first row an empty one, of the shape of ``like``."""
+        if hasattr(self, "_summary"):
+            return self._summary.state
+        config = make_config(like.n_features, like.dtype, **self._config_parameters())
+        return replace(start(config, like.entropy), n_features=like.n_features)
 
     @classmethod
     def from_state(cls, state):
@@ -313,106 +323,101 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         return tags
 
     @property
+    def _fit(self):
+        if not hasattr(self, "_summary"):
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' or 'partial_fit' first."
+            )
+        return self._summary
+
+    @property
     def _n_features_out(self):
-        return self._summary.state.config.n_components
+        return self._fit.state.config.n_components
 
-    @_fitted
-    def state_(summary):
+    @property
+    def state_(self):
         """State of the stream, to save or to merge elsewhere."""
-        return summary.state
+        return self._fit.state
 
-    @_fitted
-    def components_(summary):
+    @property
+    def components_(self):
         """Leading eigenvectors as rows."""
-        return summary.components
-
-    @_fitted
-    def _values(summary):
-        return summary.answer[0].values[: summary.state.config.n_components]
+        return self._fit.components
 
     @property
     def eigenvalues_(self):
         """Eigenvalues of the (centred) scatter matrix, descending, in double precision."""
-        state = self.state_
-        return self._like(np.asarray([state.squared(value) for value in self._values]))
+        return self._like_components([self.state_.squared(value) for value in self._fit.values])
 
     @property
     def singular_values_(self):
         """Square roots of the eigenvalues; finite even where those overflow."""
-        exponent = self.state_.exponent
-        return self._like(np.ldexp(np.sqrt(np.maximum(self._values, 0.0)), exponent))
+        return self._like_components(np.ldexp(np.sqrt(self._fit.values), self.state_.exponent))
 
     @property
     def explained_variance_(self):
         """Variance along each component: the eigenvalue over n - 1 if centred, over n if not."""
-        centred = self.state_.config.center
-        return self.eigenvalues_ / max(self.n_samples_seen_ - centred, 1)
+        return self.eigenvalues_ / max(self.n_samples_seen_ - self.state_.config.center, 1)
 
     @property
     def explained_variance_ratio_(self):
-        """Share of the total variance along each component."""
-        total = self._summary.answer[0].frobenius_sq
-        return self._like(self._values / total if total > 0 else np.zeros_like(self._values))
+        """Share of the total variance along each component; 0 where there is none."""
+        total = self._fit.spectrum.frobenius_sq
+        return self._like_components(self._fit.values / (total if total > 0 else 1.0))
 
-    @_fitted
-    def mean_(summary):
+    @property
+    def mean_(self):
         """Mean of the rows, or None without centring."""
-        mean = summary.answer[0].mean
-        return None if mean is None else output(summary.state, mean, scale=1)
+        mean = self._fit.spectrum.mean
+        return None if mean is None else output(self.state_, mean, scale=1)
 
-    @_fitted
-    def gap_(summary):
+    @property
+    def gap_(self):
         """Ratio of the first to the second eigenvalue, as estimated."""
-        return summary.answer[0].gap
+        return self._fit.spectrum.gap
 
-    @_fitted
-    def heavy_rows_(summary):
+    @property
+    def heavy_rows_(self):
         """Heavy rows held, as they came, of shape (n_heavy_, d)."""
-        rows = summary.answer[0].heavy_rows
-        return summary.components[:0, :] if rows is None else output(summary.state, rows, scale=1)
+        rows = self._fit.spectrum.heavy_rows
+        return self.components_[:0, :] if rows is None else output(self.state_, rows, scale=1)
 
     @property
     def n_heavy_(self):
-        """Number of heavy rows held."""
+        """Count of the heavy rows held."""
         return self.heavy_rows_.shape[0]
 
-    @_fitted
-    def n_samples_seen_(summary):
-        """Number of rows seen."""
-        return summary.state.n_samples
+    @property
+    def n_samples_seen_(self):
+        """Count of the rows seen."""
+        return self.state_.n_samples
 
-    @_fitted
-    def frobenius_sq_(summary):
+    @property
+    def frobenius_sq_(self):
         """Sum of the squares of all (centred) entries."""
-        return summary.state.squared(summary.answer[0].frobenius_sq)
+        return self.state_.squared(self._fit.spectrum.frobenius_sq)
 
-    @_fitted
-    def method_(summary):
-        """The method in use: the choice of "auto", or of the referee."""
-        return summary.answer[1] if summary.state.config.referee else summary.state.config.method
-
-    @_fitted
-    def _certificate(summary):
-        return summary.answer[0].error_bound
+    @property
+    def method_(self):
+        """Method in use: the choice of "auto", or of the referee."""
+        config = self.state_.config
+        return self._fit.answer[1] if config.referee else config.method
 
     @property
     def error_bound_(self):
         """Certified bound on the 2-norm error of the sketch; of the sketching methods only."""
-        bound = self._certificate
+        bound = self._fit.spectrum.error_bound
         if bound is None:
             raise AttributeError(
-                f"error_bound_ exists for method 'frequent_directions' and 'incremental_svd'; this one is {self.method_!r}."
+                "error_bound_ exists for methods 'frequent_directions' and 'incremental_svd'; "
+                f"this one is {self.method_!r}."
             )
         return self.state_.squared(bound)
 
-    def _like(self, values):
-        """Return host figures as an array of the library of the components."""
-        xp = array_api_compat.array_namespace(self.components_)
-        return (
-            values
-            if isinstance(self.components_, np.ndarray)
-            else xp.asarray(values, device=array_api_compat.device(self.components_))
-        )
+    def _like_components(self, values):
+        """Return host figures as an array of the library and device of the components."""
+        basis = self.components_
+        return from_host(np.asarray(values), array_api_compat.array_namespace(basis), basis)
 
 
 class StreamingPCA(_StreamingEstimator):
@@ -459,8 +464,8 @@ class StreamingPCA(_StreamingEstimator):
     Attributes
     ----------
     components_ : array of shape (k, d)
-        Leading eigenvectors of the (centred) scatter matrix as orthonormal rows; the entry of largest modulus of
-        each is positive.
+        Leading eigenvectors of the (centred) scatter matrix as orthonormal rows; the entry of largest
+        modulus of each is positive.
     eigenvalues_ : array of shape (k,)
         Eigenvalues of ``(A - 1 mean')'(A - 1 mean')`` if centred, of ``A'A`` if not; in double precision.
     singular_values_ : array of shape (k,)
@@ -597,8 +602,8 @@ class StreamingTopEigenvector(_StreamingEstimator):
     Attributes
     ----------
     components_ : array of shape (1, d)
-        Leading eigenvectors of the scatter matrix as orthonormal rows; the entry of largest modulus of
-        each is positive.
+        Leading eigenvectors of the scatter matrix as orthonormal rows; the entry of largest modulus
+        of each is positive.
     eigenvalues_ : array of shape (1,)
         Eigenvalues of ``(A - 1 mean')'(A - 1 mean')`` if centred, of ``A'A`` if not; in double precision.
     singular_values_ : array of shape (1,)

@@ -1,4 +1,4 @@
-"""The state of a stream whatever the method: reading, scaling, regrouping, merging, and the choice of method."""
+"""The state of a stream whatever the method: scaling, regrouping, merging, and the choice of method."""
 
 import math
 import sys

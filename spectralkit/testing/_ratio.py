@@ -124,7 +124,8 @@ def dottest(operator, *, rng=None, threshold=30):
             invalid("operator", "a matrix or have matvec and rmatvec", f"type {type(operator).__name__}")
         )
     m, n = operator.shape
-    dtype = np.result_type(getattr(operator, "dtype", None) or np.float64, np.float32)
+    dtype = getattr(operator, "dtype", None)
+    dtype = np.result_type(np.float64 if dtype is None else dtype, np.float32)
     rng = as_rng(rng)
 
     def draw(size):

@@ -186,9 +186,8 @@ def order_of_rows():
             errors.append(_subspace_error(found.components_, vector))
             if rows is X:
                 problem = f"random order, {_size(X)} patches"
-                results.append(
-                    StopResult(f"StreamingTopEigenvector ({method})", problem, errors[-1], seconds)
-                )
+                called = f"StreamingTopEigenvector ({method})"
+                results.append(StopResult(called, problem, errors[-1], seconds))
         ax.semilogx(
             np.maximum(errors, 1e-16), range(len(methods)), marker, ms=8, color=colour, label=name, alpha=0.85
         )
@@ -198,8 +197,8 @@ def order_of_rows():
     ax.set_title("The same patches in three orders", fontsize=11)
     ax.legend(frameon=False, loc="upper center")
     sentence = (
-        "The exact matrix does not mind the order, and sketches hardly do on eigenvalues that decay like these; "
-        "the methods with the smallest states are the fastest, and mind it most."
+        "The exact matrix does not mind the order, and sketches hardly do on eigenvalues that decay like "
+        "these; the methods with the smallest states are the fastest, and mind it most."
     )
     first = results[0]
     results[0] = StopResult(first.method, first.problem, first.error, first.seconds, sentence, figure)
