@@ -55,8 +55,8 @@ def vexp(x):
 
     0 below -708, where exp(x) < 3.4e-308 is about to be subnormal; inf above 709.78; NaN for NaN.
     """
-    x = np.float64(x)
-    y = x if x > -708.0 else -708.0  # NaN too: turned to an integer below it would be undefined
+    a = np.float64(x)
+    y = a if a > -708.0 else -708.0  # NaN too: turned to an integer below it would be undefined
     y = y if y < 709.79 else 709.79
     k = np.floor(y * _LOG2_E + 0.5)
     r = (y - k * _LN2_HIGH) - k * _LN2_LOW
@@ -76,8 +76,8 @@ def vexp(x):
     p = 1.0 + r * p
     # 2**k as 2 * 2**(k - 1): k reaches 1024, one more than an exponent can.
     result = 2.0 * p * np.int64((np.int64(np.int32(k)) + 1022) << 52).view(np.float64)
-    result = 0.0 if x < -708.0 else result
-    return result if x == x else x
+    result = 0.0 if a < -708.0 else result
+    return result if a == a else a
 
 
 @njit(fastmath={"contract"})
@@ -86,10 +86,11 @@ def vlog(x):
 
     -inf for 0, NaN for negative numbers and NaN, inf for inf.
     """
-    x = np.float64(x)
-    small = x < 2.2250738585072014e-308
-    bits = (x * 18014398509481984.0 if small else x).view(np.int64)  # times 2**54
-    # x = 2**k * (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2).
+    a = np.float64(x)
+    small = a < 2.2250738585072014e-308
+    # Times 2**54 a subnormal is normal. numba allows view only on what a constructor has made.
+    bits = np.float64(a * 18014398509481984.0 if small else a).view(np.int64)
+    # a = 2**k * (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2).
     k = (bits - 0x3FE6A09E667F3BCD) >> 52
     f = np.int64(bits - (k << 52)).view(np.float64) - 1.0
     n = np.float64(np.int32(k) - (np.int32(54) if small else np.int32(0)))
@@ -104,6 +105,6 @@ def vlog(x):
     p = 6.666666666666735130e-01 + z * p
     half = 0.5 * f * f
     result = n * _LN2_HIGH - ((half - (s * (half + z * p) + n * _LN2_LOW)) - f)
-    result = result if x < np.inf else x  # inf and NaN
-    result = result if x > 0.0 or x != x else -np.inf
-    return result if x >= 0.0 or x != x else np.nan
+    result = result if a < np.inf else a  # inf and NaN
+    result = result if a > 0.0 or a != a else -np.inf
+    return result if a >= 0.0 or a != a else np.nan

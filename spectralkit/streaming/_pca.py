@@ -280,7 +280,7 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         X, xp = self._checked(X)
         held = float(to_host(xp.sum(xp.astype(self._project(X, xp), xp.float64) ** 2)))
         if sp.issparse(X):
-            total = float((X.astype(np.float64) ** 2).sum())
+            total = float(X.astype(np.float64).power(2).sum())
             if self.mean_ is not None:
                 mean = self.mean_.astype(np.float64)
                 total += X.shape[0] * float(mean @ mean) - 2.0 * float(np.sum(X @ mean))

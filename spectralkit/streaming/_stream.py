@@ -36,6 +36,7 @@ METHODS = ("auto", *STATES)
 ONE_VECTOR = ("block_power", "oja_grid")
 # Methods whose recursion follows one stream: their states cannot be merged.
 SEQUENTIAL = ONE_VECTOR
+APPROXIMATE = ("oja", *ONE_VECTOR)
 # Beside oja the referee judges a method for each order that oja cannot stand.
 CANDIDATES = ("incremental_svd", "frequent_directions", "oja_grid")
 # 8 d^2 bytes up to d = 4096: below that the exact Gram matrix is also the fastest method.
@@ -283,11 +284,21 @@ def _run_dask(X, config, entropy):
 
 def summarise(state):
     """Return the spectrum of a stream, and the name of the method that gave it."""
+    first_block = state.pending if not state.methods else ()
     state = finish(state)
     config, xp = state.config, state.xp
-    name, spectrum = config.method, state.main.spectrum(config.n_components, config, xp)
-    if state.referee is not None:
-        k = config.n_components
+    k = config.n_components
+    name, spectrum = config.method, state.main.spectrum(k, config, xp)
+    if first_block and config.method in APPROXIMATE:
+        # A stream of one block is all at hand: a sketch with a row for each of its rows solves it exactly.
+        size = min(state.n_samples, state.n_features)
+        exact = replace(config, method="frequent_directions", sketch_size=size, alpha=1.0, referee=False)
+        whole = replace(start(exact, state.entropy), n_features=state.n_features, dtype=state.dtype)
+        whole = _rescale(finish(replace(whole, pending=first_block)), state.exponent)
+        spectrum = replace(
+            whole.main.spectrum(k, exact, xp), error_bound=None, heavy_rows=spectrum.heavy_rows
+        )
+    elif state.referee is not None:
         figure = state.referee.judge(spectrum.vectors[:k, :], xp)
         # Where the order is suspect the default has no advance.
         best = figure * (1.0 if state.main.history.suspicious else 1.0 + MARGIN)
@@ -484,12 +495,11 @@ def _absorb_all(state, rows, first, last, overwrite):
     position = first
     while position < last:
         state, done = _fast_forward(state, rows, position, last)
+        if not done:
+            done = min(size, last - position)
+            block = _part(rows, position, position + done)
+            state = _absorb_block(state, block, overwrite or position > first)
         position += done
-        if position < last:
-            state = _absorb_block(
-                state, _part(rows, position, min(position + size, last)), overwrite or position > first
-            )
-            position += size
     return state
 
 
@@ -518,7 +528,10 @@ def _absorb_block(state, rows, overwrite):
     """Absorb one block of any kind: check, scale, and hand it to every method."""
     xp, config = _namespace(rows), state.config
     wide = xp.complex128 if state.dtype.startswith("complex") else xp.float64
-    rows = rows.astype(wide) if sp.issparse(rows) else xp.astype(rows, wide, copy=False)
+    if isinstance(rows, np.ndarray):
+        rows = np.ascontiguousarray(rows, dtype=wide)  # one layout, so that sums run in one order
+    else:
+        rows = rows.astype(wide) if sp.issparse(rows) else xp.astype(rows, wide, copy=False)
     state, rows, norms_sq = _scaled(state, rows, xp)
     methods = state.methods
     referee = state.referee
@@ -542,20 +555,18 @@ def _start_method(name, config, like, xp, entropy):
 
 def _scaled(state, rows, xp):
     """Return the state, the rows in its units, and their squared norms; raise on non-finite entries."""
-    if state.exponent:
-        rows = _times_power_of_two(rows, -state.exponent)
     with np.errstate(over="ignore", invalid="ignore"):
-        norms_sq = to_host(row_norms_sq(rows, xp))
-    peak_sq = norms_sq.max()
-    if _SMALL**2 < peak_sq < _LARGE**2:
-        return state, rows, norms_sq
+        scaled = _times_power_of_two(rows, -state.exponent) if state.exponent else rows
+        norms_sq = to_host(row_norms_sq(scaled, xp))
+    if _SMALL**2 < norms_sq.max() < _LARGE**2:
+        return state, scaled, norms_sq
     peak = _peak(rows, xp)
+    exponent = math.frexp(peak)[1]
     seen = state.methods and state.main.n_samples and _energy(state) > 0
-    if peak == 0.0 or (peak <= _SMALL and seen):
-        return state, rows, norms_sq
-    change = math.frexp(peak)[1]
-    state = _rescale(state, state.exponent + change)
-    rows = _times_power_of_two(rows, -change)
+    if peak == 0.0 or (exponent <= state.exponent and seen):
+        return state, scaled, norms_sq  # nothing, or too small to count
+    state = _rescale(state, exponent)
+    rows = _times_power_of_two(rows, -exponent)
     return state, rows, to_host(row_norms_sq(rows, xp))
 
 

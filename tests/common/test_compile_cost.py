@@ -7,9 +7,6 @@ import pytest
 from tests.common.discovery import examples, public_objects
 from tests.common.process import run_module
 
-# One worker runs all of these, because they share what one process measured.
-pytestmark = pytest.mark.xdist_group("compile")
-
 NAMES = [name for name in public_objects() if examples(name)]
 
 

@@ -5,9 +5,6 @@ import pytest
 from tests.common.discovery import table_estimators
 from tests.common.process import run_module
 
-# One worker runs all of these, because they share what one process measured.
-pytestmark = pytest.mark.xdist_group("determinism")
-
 
 @pytest.fixture(scope="module")
 def digests(tmp_path_factory):

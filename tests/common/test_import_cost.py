@@ -8,9 +8,6 @@ import pytest
 from tests.common.discovery import public_functions
 from tests.common.process import run_code
 
-# One worker runs all of these, because they share what one process measured.
-pytestmark = pytest.mark.xdist_group("imports")
-
 HEAVY = ("sklearn", "matplotlib", "pandas", "dask", "cupy", "torch", "ot")
 
 

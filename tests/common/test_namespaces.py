@@ -58,7 +58,6 @@ def scikit_learn_failures():
     return run_module("tests.common.array_api_checks", SCIPY_ARRAY_API="1")
 
 
-@pytest.mark.xdist_group("array_api")
 @pytest.mark.parametrize("name", DECLARED)
 def test_scikit_learn_array_api_checks(name, scikit_learn_failures):
     assert not scikit_learn_failures[name]

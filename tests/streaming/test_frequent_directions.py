@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spectralkit.streaming import StreamingPCA, frequent_directions, tree_merge
 
 
@@ -56,7 +57,9 @@ def test_bound_holds_after_merges(seed, workers, center):
     A = rng.standard_normal((300, 20)) * np.arange(1, 21.0) ** -1 + 2
     A = A[np.argsort(A[:, 0])]
     parts = [
-        StreamingPCA(1, method="frequent_directions", sketch_size=8, center=center, block_size=32).partial_fit(part)
+        StreamingPCA(
+            1, method="frequent_directions", sketch_size=8, center=center, block_size=32
+        ).partial_fit(part)
         for part in np.array_split(A, workers)
     ]
     merged = tree_merge(parts)
@@ -90,7 +93,9 @@ def test_low_rank_streams_are_kept_exactly():
     assert result.error_bound <= 1e-12 * np.linalg.norm(A, 2) ** 2
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64, np.complex128, np.int32, bool])
+@pytest.mark.parametrize(
+    "dtype", [np.float16, np.float32, np.float64, np.complex64, np.complex128, np.int32, bool]
+)
 def test_dtypes(dtype):
     A = (np.random.default_rng(0).standard_normal((100, 6)) * 3).astype(dtype)
     result = frequent_directions(A, 4)

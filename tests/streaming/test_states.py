@@ -1,10 +1,19 @@
 """States: merging, cutting, saving, and calls that leave no trace."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
+
 from spectralkit.datasets import make_spiked_stream
-from spectralkit.streaming import StreamingPCA, StreamingTopEigenvector, load_state, top_eigenvector, tree_merge
+from spectralkit.streaming import (
+    StreamingPCA,
+    StreamingTopEigenvector,
+    load_state,
+    top_eigenvector,
+    tree_merge,
+)
 
 METHODS = ["oja", "block_power", "oja_grid", "frequent_directions", "incremental_svd", "gram"]
 MERGEABLE = ["oja", "frequent_directions", "incremental_svd", "gram"]
@@ -21,7 +30,7 @@ def test_cutting_the_stream_changes_no_bit(stream, method, center):
     whole = StreamingTopEigenvector(method=method, center=center, random_state=0).fit(stream)
     cuts = [0, 1, 2, 255, 256, 700, 701, 5000, 12_000]
     pieces = StreamingTopEigenvector(method=method, center=center, random_state=0)
-    for first, last in zip(cuts, cuts[1:], strict=False):
+    for first, last in itertools.pairwise(cuts):
         pieces.partial_fit(stream[first:last])
     np.testing.assert_array_equal(whole.components_, pieces.components_)
     np.testing.assert_array_equal(whole.eigenvalues_, pieces.eigenvalues_)
@@ -40,7 +49,9 @@ def test_block_of_one_row(stream, method):
 @pytest.mark.parametrize("workers", [1, 2, 7])
 def test_gram_merges_exactly(stream, center, workers):
     whole = StreamingPCA(3, method="gram", center=center).fit(stream)
-    merged = tree_merge([StreamingPCA(3, method="gram", center=center).fit(p) for p in np.array_split(stream, workers)])
+    merged = tree_merge(
+        [StreamingPCA(3, method="gram", center=center).fit(p) for p in np.array_split(stream, workers)]
+    )
     np.testing.assert_allclose(merged.eigenvalues_, whole.eigenvalues_, rtol=1e-12)
     np.testing.assert_allclose(merged.components_[0], whole.components_[0], atol=1e-10)
     assert merged.n_samples_seen_ == len(stream)
@@ -163,7 +174,9 @@ def test_caller_may_reuse_its_buffer(stream):
         buffer[:] = stream[first : first + 100]
         estimator.partial_fit(buffer)
         buffer[:] = np.nan
-    np.testing.assert_array_equal(estimator.components_, StreamingPCA(2, method="gram").fit(stream[:1000]).components_)
+    np.testing.assert_array_equal(
+        estimator.components_, StreamingPCA(2, method="gram").fit(stream[:1000]).components_
+    )
 
 
 def test_same_seed_same_bytes(stream):
