@@ -1,9 +1,9 @@
 from ._frequent_directions import FrequentDirectionsResult as FrequentDirectionsResult
 from ._frequent_directions import frequent_directions as frequent_directions
+from ._load import load_state as load_state
 from ._order import OrderWarning as OrderWarning
 from ._pca import StreamingPCA as StreamingPCA
 from ._pca import StreamingTopEigenvector as StreamingTopEigenvector
-from ._save import load_state as load_state
 from ._stream import StreamState as StreamState
 from ._stream import tree_merge as tree_merge
 from ._top_eigenvector import TopEigenvectorResult as TopEigenvectorResult

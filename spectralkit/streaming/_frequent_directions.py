@@ -1,138 +1,16 @@
-"""Frequent directions: a deterministic, mergeable sketch with a certificate."""
+"""A frequent-directions sketch of a matrix, as one function."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from spectralkit._core.checks import check_integer, check_number
 from spectralkit._core.dtypes import eps
-from spectralkit._core.namespaces import from_host, is_numpy, to_host
-from spectralkit._core.parallel import block_ranges
 from spectralkit._core.results import Result
-from spectralkit.streaming._linalg import adjoint, orthonormal_columns
-from spectralkit.streaming._moments import Moments, absorb, merge_moments
-from spectralkit.streaming._spectrum import Spectrum
-
-
-@dataclass(frozen=True)
-class FrequentDirectionsState:
-    """The sketch: ``size`` orthogonal rows, descending, some of them zero; and the sum of its shrinkages."""
-
-    sketch: Any  # (size, d)
-    norms_sq: np.ndarray  # (size,), the squared norms of the sketch rows, on the host
-    alpha: float
-    error_bound: float
-    moments: Moments
-
-    @classmethod
-    def start(cls, config, like, xp, entropy, *, alpha=None):
-        """Return the state before the first row."""
-        shape = (config.sketch_size, like.shape[1])
-        device = {} if is_numpy(xp) else {"device": like.device}
-        alpha = config.alpha if alpha is None else alpha
-        return cls(xp.zeros(shape, dtype=like.dtype, **device), np.zeros(shape[0]), alpha, 0.0, Moments())
-
-    @property
-    def n_samples(self):
-        """Rows seen."""
-        return self.moments.n
-
-    def rescaled(self, factor):
-        """Return the state of the same stream multiplied by ``factor``."""
-        return replace(
-            self,
-            sketch=self.sketch * factor,
-            norms_sq=self.norms_sq * factor**2,
-            error_bound=self.error_bound * factor**2,
-            moments=self.moments.rescaled(factor),
-        )
-
-    def update(self, rows, norms_sq, config, xp, *, overwrite=False):
-        """Return the state after one block of rows."""
-        if sp.issparse(rows):
-            # The sketch is dense in any case: as many rows at a time become dense as it has.
-            state = self
-            for start, stop in block_ranges(rows.shape[0], self.sketch.shape[0]):
-                state = state.update(rows[start:stop].toarray(), norms_sq[start:stop], config, xp)
-            return state
-        moments, rows = absorb(self.moments, rows, norms_sq, config.center, xp)
-        return replace(self._fold(rows, xp), moments=moments)
-
-    def _fold(self, rows, xp):
-        """Fold rows into the sketch, as many at a time as it has rows itself."""
-        size = self.sketch.shape[0]
-        sketch, norms_sq, bound = self.sketch, self.norms_sq, self.error_bound
-        # The eigenproblem costs (size + step)^3 for step rows; step = size is within 20 % of the best.
-        step = max(size, 16)
-        for start, stop in block_ranges(rows.shape[0], step):
-            sketch, norms_sq, shrinkage = _shrink(sketch, norms_sq, rows[start:stop, :], self.alpha, xp)
-            bound += shrinkage
-        return replace(self, sketch=sketch, norms_sq=norms_sq, error_bound=bound)
-
-    def merge(self, other, config, xp):
-        """Return the state of both streams together; the certificate holds for the union."""
-        moments, correction = merge_moments(self.moments, other.moments, xp)
-        rows = other.sketch
-        if correction is not None:
-            rows = xp.concat((rows, correction[None, :]), axis=0)
-        merged = replace(self, error_bound=self.error_bound + other.error_bound)._fold(rows, xp)
-        return replace(merged, moments=moments)
-
-    def spectrum(self, k, config, xp):
-        """Return the leading rows of the sketch, normalised."""
-        size, d = self.sketch.shape
-        wanted = min(k + 1, size, d)
-        values = self.norms_sq[:wanted]
-        # Rows are orthogonal up to rounding of the largest: QR makes the small ones so too, and completes
-        # the basis where the stream has fewer directions than asked for.
-        scale = np.sqrt(np.where(values > 0, values, 1.0))
-        columns = adjoint(self.sketch[:wanted, :], xp) / from_host(scale, xp, self.sketch)[None, :]
-        span = orthonormal_columns(columns, xp)
-        return Spectrum(
-            values,
-            span.T,
-            self.moments.n,
-            self.moments.mean,
-            self.moments.frobenius_sq,
-            error_bound=self.error_bound,
-        )
-
-
-def _shrink(sketch, norms_sq, rows, alpha, xp):
-    """Return sketch and squared norms with ``rows`` folded in, and the shrinkage paid for it.
-
-    The eigenvectors U of the small Gram matrix of all rows rotate them into orthogonal ones; the squared
-    norms of the last ``alpha`` share of the sketch lose delta, the largest eigenvalue that finds no place.
-    Every direction loses at most delta, so delta bounds the error in the 2-norm. Rows are rotated, never
-    divided by a singular value, so small ones come out with a backward error at rounding level.
-    """
-    size = sketch.shape[0]
-    # The old sketch has orthogonal rows: its block of the Gram matrix is known.
-    cross = rows @ adjoint(sketch, xp)
-    own = rows @ adjoint(rows, xp)
-    top = xp.concat(
-        (xp.astype(_diagonal(norms_sq, xp, sketch), own.dtype, copy=False), adjoint(cross, xp)), axis=1
-    )
-    gram = xp.concat((top, xp.concat((cross, own), axis=1)), axis=0)
-    values, vectors = xp.linalg.eigh(gram)
-    values = np.maximum(to_host(values)[::-1].astype(np.float64), 0.0)
-    vectors = xp.flip(vectors, axis=1)[:, :size]
-    delta = values[size] if len(values) > size else 0.0
-    kept = values[:size].copy()
-    kept[size - math.ceil(alpha * size) :] -= delta
-    rotated = adjoint(vectors, xp)
-    folded = rotated[:, :size] @ sketch + rotated[:, size:] @ rows
-    ratio = np.divide(kept, values[:size], out=np.zeros(size), where=values[:size] > 0)
-    folded = folded * from_host(np.sqrt(ratio), xp, folded)[:, None]
-    # The rotation itself is exact to a few units of rounding of the largest eigenvalue.
-    return folded, kept, delta + 4 * np.finfo(np.float64).eps * values[0]
-
-
-def _diagonal(values, xp, like):
-    return from_host(np.diag(values), xp, like)
+from spectralkit.streaming._config import Config
+from spectralkit.streaming._stream import finish, output, run
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -228,8 +106,6 @@ def frequent_directions(X, sketch_size, *, alpha=1.0, block_size=256):
     >>> bool(error <= result.error_bound <= np.sum(A[:, 4:] ** 2) / 4)
     True
     """
-    from spectralkit.streaming._stream import Config, finish, output, run
-
     sketch_size = check_integer("sketch_size", sketch_size, 1)
     alpha = check_number("alpha", alpha, 0, 1)
     config = Config(method="frequent_directions", sketch_size=sketch_size, alpha=alpha, block_size=block_size)

@@ -85,7 +85,7 @@ class OjaState:
         from spectralkit.streaming._oja_numba import sweep
 
         blocks = rows.shape[0] // config.block_size
-        if self.t == 0 or blocks == 0:
+        if self.t == 0 or blocks == 0 or config.block_size < 4:
             return self, 0
         d = rows.shape[1]
         rows = rows.view()

@@ -6,36 +6,65 @@ from spectralkit._core.jit import SUM_FLAGS, njit
 
 # Squared norms outside this range may have lost digits to underflow, or overflowed.
 SMALLEST, LARGEST = 1e-200, 1e200
-# Rows worked on together: enough to load each entry of the products once for four rows, few enough for L1.
+# Rows worked on together: each entry of a basis vector or of the products is loaded once for four rows.
 _TILE = 4
 
 
 @njit(fastmath=SUM_FLAGS)
-def _widen_and_project(row, scale, shift, basis, wide, scores):
-    """Write ``scale * row - shift`` in double to ``wide``, its products with the basis to ``scores``.
+def _widen(rows, scale, shift, p, q, wide, norms_sq, scores):
+    """Write ``scale * row - shift`` in double to ``wide``, and what the sweep over four rows can carry along.
 
-    Return its squared norm. The first two products share the sweep that widens the row.
+    That is the squared norms of the four rows and their products with two basis vectors, p and q: each
+    entry of them is loaded once for four rows, and each row leaves memory once.
     """
-    d = row.shape[0]
-    k = basis.shape[0]
-    total = 0.0
-    s0 = 0.0
-    s1 = 0.0
-    second = min(1, k - 1)
-    for j in range(d):
-        x = np.float64(row[j]) * scale - shift[j]
-        wide[j] = x
-        total += x * x
-        s0 += x * basis[0, j]
-        s1 += x * basis[second, j]
-    scores[0] = s0
-    scores[second] = s1
-    for c in range(2, k):
-        s0 = 0.0
-        for j in range(d):
-            s0 += wide[j] * basis[c, j]
-        scores[c] = s0
-    return total
+    r0, r1, r2, r3 = rows[0], rows[1], rows[2], rows[3]
+    w0, w1, w2, w3 = wide[0], wide[1], wide[2], wide[3]
+    n0, n1, n2, n3 = 0.0, 0.0, 0.0, 0.0
+    a0, a1, a2, a3 = 0.0, 0.0, 0.0, 0.0
+    b0, b1, b2, b3 = 0.0, 0.0, 0.0, 0.0
+    for j in range(rows.shape[1]):
+        x0 = np.float64(r0[j]) * scale - shift[j]
+        x1 = np.float64(r1[j]) * scale - shift[j]
+        x2 = np.float64(r2[j]) * scale - shift[j]
+        x3 = np.float64(r3[j]) * scale - shift[j]
+        w0[j], w1[j], w2[j], w3[j] = x0, x1, x2, x3
+        n0 += x0 * x0
+        n1 += x1 * x1
+        n2 += x2 * x2
+        n3 += x3 * x3
+        a0 += x0 * p[j]
+        a1 += x1 * p[j]
+        a2 += x2 * p[j]
+        a3 += x3 * p[j]
+        b0 += x0 * q[j]
+        b1 += x1 * q[j]
+        b2 += x2 * q[j]
+        b3 += x3 * q[j]
+    norms_sq[0], norms_sq[1], norms_sq[2], norms_sq[3] = n0, n1, n2, n3
+    scores[0, 0], scores[0, 1], scores[0, 2], scores[0, 3] = a0, a1, a2, a3
+    scores[1, 0], scores[1, 1], scores[1, 2], scores[1, 3] = b0, b1, b2, b3
+
+
+@njit(fastmath=SUM_FLAGS)
+def _project(wide, p, scores):
+    """Write the products of four widened rows with one more basis vector."""
+    w0, w1, w2, w3 = wide[0], wide[1], wide[2], wide[3]
+    a0, a1, a2, a3 = 0.0, 0.0, 0.0, 0.0
+    for j in range(wide.shape[1]):
+        a0 += w0[j] * p[j]
+        a1 += w1[j] * p[j]
+        a2 += w2[j] * p[j]
+        a3 += w3[j] * p[j]
+    scores[0], scores[1], scores[2], scores[3] = a0, a1, a2, a3
+
+
+@njit(fastmath=SUM_FLAGS)
+def _accumulate(wide, scores, product):
+    """Add the combination of four widened rows with their scores to one row of the products."""
+    w0, w1, w2, w3 = wide[0], wide[1], wide[2], wide[3]
+    a0, a1, a2, a3 = scores[0], scores[1], scores[2], scores[3]
+    for j in range(wide.shape[1]):
+        product[j] += a0 * w0[j] + a1 * w1[j] + a2 * w2[j] + a3 * w3[j]
 
 
 @njit(fastmath=SUM_FLAGS)
@@ -85,6 +114,7 @@ def _advance(
     basis,
     lam,
     wide,
+    norms_sq,
     scores,
     shift,
     products,
@@ -100,10 +130,13 @@ def _advance(
     """
     k, d = basis.shape
     size = rows.shape[0]
-    products[:] = 0.0
+    for c in range(k):
+        for j in range(d):
+            products[c, j] = 0.0
     correction = 0.0
     if center:
-        shift[:] = 0.0
+        for j in range(d):
+            shift[j] = 0.0
         for i in range(size):
             for j in range(d):
                 shift[j] += np.float64(rows[i, j]) * scale
@@ -122,28 +155,27 @@ def _advance(
                 products[c, j] += s * wide[0, j]
     limit = factor * energy_before
     total = 0.0
-    plain = correction <= LARGEST
-    i = 0
-    while i < size and plain:
-        tile = min(_TILE, size - i)
-        for r in range(tile):
-            norm_sq = _widen_and_project(rows[i + r], scale, shift, basis, wide[r], scores[r])
-            # Written so that NaN fails.
-            plain = plain and norm_sq <= limit and norm_sq <= LARGEST
-            total += norm_sq
-        if tile == _TILE:
+    if not correction <= LARGEST:
+        return False
+    second = min(1, k - 1)
+    for start in range(0, size, _TILE):
+        # The last tile ends with the block: rows that the one before has counted are silenced.
+        first = min(start, size - _TILE)
+        _widen(rows[first : first + _TILE], scale, shift, basis[0], basis[second], wide, norms_sq, scores)
+        for c in range(2, k):
+            _project(wide, basis[c], scores[c])
+        for r in range(start - first):
+            norms_sq[r] = 0.0
             for c in range(k):
-                a0, a1, a2, a3 = scores[0, c], scores[1, c], scores[2, c], scores[3, c]
-                for j in range(d):
-                    products[c, j] += a0 * wide[0, j] + a1 * wide[1, j] + a2 * wide[2, j] + a3 * wide[3, j]
-        else:
-            for r in range(tile):
-                for c in range(k):
-                    a0 = scores[r, c]
-                    for j in range(d):
-                        products[c, j] += a0 * wide[r, j]
-        i += tile
-    if not plain or total < SMALLEST:
+                scores[c, r] = 0.0
+        for r in range(_TILE):
+            # Written so that NaN is not plain.
+            if not (norms_sq[r] <= limit and norms_sq[r] <= LARGEST):
+                return False
+            total += norms_sq[r]
+        for c in range(k):
+            _accumulate(wide, scores[c], products[c])
+    if total < SMALLEST:
         return False
     if smallest_heavy <= factor * (energy_before + total + correction):
         return False
@@ -172,8 +204,11 @@ def _advance(
             proposal[c, j] = basis[c, j] + step * products[c, j]
     if not _orthonormalize_rows(proposal):
         return False
-    basis[:] = proposal
-    lam[:] = ell
+    # By element: assigning a whole matrix makes numba compile the text of a shape error for two seconds.
+    for c in range(k):
+        lam[c] = ell[c]
+        for j in range(d):
+            basis[c, j] = proposal[c, j]
     if center:
         for j in range(d):
             mean[j] += (shift[j] - mean[j]) * (size / (n + size))
@@ -210,7 +245,8 @@ def sweep(
     """
     k, d = basis.shape
     wide = np.empty((_TILE, d))
-    scores = np.empty((_TILE, k))
+    norms_sq = np.empty(_TILE)
+    scores = np.empty((max(k, 2), _TILE))
     shift = np.zeros(d)
     products = np.empty((k, d))
     proposal = np.empty((k, d))
@@ -234,6 +270,7 @@ def sweep(
             basis,
             lam,
             wide,
+            norms_sq,
             scores,
             shift,
             products,

@@ -14,11 +14,11 @@ from spectralkit._core.dtypes import dtype_name
 from spectralkit._core.namespaces import from_host, to_host
 from spectralkit._core.random import as_entropy
 from spectralkit.base import check_same_library, unchanged_on_error, validate_table
+from spectralkit.streaming._config import make_config
 from spectralkit.streaming._sources import is_block_iterable, is_dask, is_dataset
 from spectralkit.streaming._stream import (
     StreamState,
     components,
-    make_config,
     output,
     peek,
     run,

@@ -4,24 +4,25 @@ import math
 import sys
 import warnings
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import array_api_compat
 import numpy as np
 import scipy.sparse as sp
 
-from spectralkit._core.checks import check_integer, check_number, check_option, invalid
+from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_name, output_dtype_name, working_dtype_name
 from spectralkit._core.namespaces import array_namespace, is_numpy, library_name, to_host
 from spectralkit._core.random import block_rng
+from spectralkit.streaming._archive import write_archive
 from spectralkit.streaming._block_power import BlockPowerState
-from spectralkit.streaming._frequent_directions import FrequentDirectionsState
+from spectralkit.streaming._config import APPROXIMATE, CANDIDATES, ONE_VECTOR, SEQUENTIAL, Config
 from spectralkit.streaming._gram import GramState
 from spectralkit.streaming._linalg import fix_signs, row_norms_sq
 from spectralkit.streaming._oja import OjaState
 from spectralkit.streaming._oja_grid import OjaGridState
 from spectralkit.streaming._order import OrderWarning
 from spectralkit.streaming._referee import MARGIN, RefereeState
+from spectralkit.streaming._sketch import FrequentDirectionsState
 from spectralkit.streaming._sources import dask_row_parts, is_dask, row_blocks
 
 STATES = {
@@ -32,53 +33,8 @@ STATES = {
     "incremental_svd": FrequentDirectionsState,
     "gram": GramState,
 }
-METHODS = ("auto", *STATES)
-ONE_VECTOR = ("block_power", "oja_grid")
-# Methods whose recursion follows one stream: their states cannot be merged.
-SEQUENTIAL = ONE_VECTOR
-APPROXIMATE = ("oja", *ONE_VECTOR)
-# Beside oja the referee judges a method for each order that oja cannot stand.
-CANDIDATES = ("incremental_svd", "frequent_directions", "oja_grid")
-# 8 d^2 bytes up to d = 4096: below that the exact Gram matrix is also the fastest method.
-DEFAULT_MEMORY_LIMIT = 2**27
 # Squares of entries outside this range lose digits or overflow.
 _SMALL, _LARGE = 1e-100, 1e100
-
-
-@dataclass(frozen=True)
-class Config:
-    """The parameters on which states must agree to be merged."""
-
-    method: str
-    n_components: int = 1
-    n_heavy: int = 32
-    heavy_threshold: Any = "auto"
-    block_size: int = 256
-    subspace_dim: int = 2
-    sketch_size: int = 32
-    alpha: float = 1.0
-    referee: bool = False
-    center: bool = False
-
-    def heavy_factor(self, d):
-        """Return the share of ``||A||_F ** 2`` above which a row is heavy."""
-        # 0.15 is about 1/ln d, the threshold of the theory; d of these rows would hold 15 % of the energy.
-        return (0.15 if self.heavy_threshold == "auto" else self.heavy_threshold) / d
-
-    def state_bytes(self, d, itemsize):
-        """Return the memory that the state and two blocks of ``d`` columns take."""
-        size = self.sketch_size
-        k = min(max(self.subspace_dim, self.n_components + 1), d)
-        rows = {
-            "oja": 2 * k + self.n_heavy,
-            "block_power": 3 + self.n_heavy,
-            "oja_grid": 24,
-            "frequent_directions": 3 * size,
-            "incremental_svd": 3 * size,
-            "gram": d,
-        }
-        total = rows[self.method] + (sum(rows[c] for c in CANDIDATES) + 64 if self.referee else 0)
-        return max(8, itemsize) * total * d + 2 * self.block_size * d * itemsize
 
 
 @dataclass(frozen=True)
@@ -86,8 +42,41 @@ class StreamState:
     """
     All that is remembered of a stream: what ``merge``, ``save`` and the estimators work on.
 
-    A state is never changed: ``update`` and ``merge`` return new ones. Everything in it is counted in units
-    of ``2 ** exponent``, so that squares stay in range for data near the ends of the floating-point range.
+    A state is never changed: merging and further rows give new ones. Estimators hold it as ``state_``; it
+    takes O(d) memory times the rows that the method keeps. Everything in it is counted in units of
+    ``2 ** exponent``, so that squares stay in range for data near the ends of the floating-point range.
+
+    Attributes
+    ----------
+    config : Config
+        The parameters on which states must agree to be merged.
+    entropy : int
+        Seed of the random choices.
+    n_features : int or None
+        Number of columns; None before the first row.
+    dtype : str or None
+        Name of the dtype of the results.
+    exponent : int
+        Binary exponent of the unit in which the rows are counted.
+    pending : tuple of arrays
+        Rows that wait for their block to fill.
+    methods : dict
+        State of each method by name.
+    referee : RefereeState or None
+        Sketch that judges between the methods.
+
+    See Also
+    --------
+    tree_merge : Merge many states.
+    load_state : Read a state from a file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectralkit.streaming import StreamingPCA
+    >>> state = StreamingPCA(2).fit(np.eye(4)).state_
+    >>> state.n_samples, state.n_features
+    (4, 4)
     """
 
     config: Config
@@ -115,19 +104,55 @@ class StreamState:
         return _namespace(self.pending[0] if self.pending else _first_array(self.main))
 
     def squared(self, value):
-        """Return a squared quantity in the units of the data; infinite where it overflows."""
+        """
+        Convert a squared quantity to the units of the data.
+
+        Parameters
+        ----------
+        value : float
+            An eigenvalue or a sum of squares, in the units of the state.
+
+        Returns
+        -------
+        float
+            The same in the units of the data; infinite where it overflows.
+        """
         with np.errstate(over="ignore", under="ignore"):
             return float(np.ldexp(np.float64(value), 2 * self.exponent))
 
     def merge(self, other):
-        """Return the state of both streams together; see ``tree_merge`` for many."""
+        """
+        Merge with the state of another stream; see ``tree_merge`` for many.
+
+        Parameters
+        ----------
+        other : StreamState
+            A state with the same parameters, of rows of the same width.
+
+        Returns
+        -------
+        StreamState
+            The state of both streams together; the two are not changed.
+
+        Raises
+        ------
+        ValueError
+            If the parameters or the widths differ, or the method follows one stream.
+        TypeError
+            If ``other`` is no state, or holds arrays of another library.
+        """
         return merge(self, other)
 
     def save(self, path):
-        """Write the state to an ``.npz`` file of plain arrays; ``load_state`` reads it back."""
-        from spectralkit.streaming._save import save_state
+        """
+        Write the state to an ``.npz`` file of plain arrays; ``load_state`` reads it back.
 
-        save_state(self, path)
+        Parameters
+        ----------
+        path : str or path-like
+            The file; it is overwritten.
+        """
+        write_archive(path, self)
 
 
 def start(config, entropy):
@@ -346,89 +371,6 @@ def components(state, spectrum):
     return output(
         state, fix_signs(spectrum.vectors[: state.config.n_components, :], _namespace(spectrum.vectors))
     )
-
-
-def make_config(
-    d,
-    dtype,
-    *,
-    method,
-    n_components,
-    n_heavy,
-    heavy_threshold,
-    block_size,
-    subspace_dim,
-    sketch_size,
-    referee,
-    center,
-    memory_limit,
-    alpha=1.0,
-):
-    """Check the parameters, choose the method for rows of ``d`` entries, and return the Config.
-
-    ``auto`` takes the exact Gram matrix where it fits in ``memory_limit`` (128 MiB unless given), and
-    otherwise ``oja``, with the referee if that fits beside it, since nothing is known about the order.
-    """
-    check_option("method", method, METHODS)
-    if referee not in ("auto", True, False):
-        raise ValueError(invalid("referee", "'auto', True or False", referee))
-    n_components = check_integer("n_components", n_components, 1)
-    if d is not None and n_components > d:
-        raise ValueError(invalid("n_components", f"at most the number of features, {d}", n_components))
-    if heavy_threshold != "auto":
-        heavy_threshold = check_number("heavy_threshold", heavy_threshold, 0, open_low=True)
-    config = Config(
-        method="oja" if method == "auto" else method,
-        n_components=n_components,
-        n_heavy=check_integer("n_heavy", n_heavy, 0),
-        heavy_threshold=heavy_threshold,
-        block_size=check_integer("block_size", block_size, 1),
-        subspace_dim=check_integer("subspace_dim", subspace_dim, 1),
-        sketch_size=check_integer("sketch_size", sketch_size, 1),
-        alpha=check_number("alpha", alpha, 0, 1),
-        center=bool(center),
-    )
-    if memory_limit is not None:
-        memory_limit = check_integer("memory_limit", memory_limit, 1, remedy="It is in bytes.")
-    if n_components > 1 and config.method in ONE_VECTOR:
-        raise ValueError(
-            invalid(
-                "method",
-                f"one that finds {n_components} components (oja, frequent_directions, incremental_svd, gram)",
-                method,
-            )
-        )
-    if config.method in ("frequent_directions", "incremental_svd") and n_components > sketch_size:
-        raise ValueError(invalid("sketch_size", f"at least n_components={n_components}", sketch_size))
-    if referee is True and config.method != "oja":
-        raise ValueError(invalid("referee", "False unless method is 'oja' or 'auto'", referee))
-    if d is None:
-        return config
-    itemsize = np.dtype(working_dtype_name("X", dtype)).itemsize
-    limit = DEFAULT_MEMORY_LIMIT if memory_limit is None else memory_limit
-    if method == "auto" and referee is not True:
-        gram = replace(config, method="gram")
-        needed = 8 * d * d if memory_limit is None else gram.state_bytes(d, itemsize)
-        if needed <= limit:
-            return gram
-    if config.method == "oja" and (referee is True or (referee == "auto" and method == "auto")):
-        if n_components <= config.sketch_size:
-            judged = replace(config, referee=True)
-            if referee is True or memory_limit is None or judged.state_bytes(d, itemsize) <= limit:
-                config = judged
-        elif referee is True:
-            raise ValueError(invalid("sketch_size", f"at least n_components={n_components}", sketch_size))
-    if memory_limit is not None and config.state_bytes(d, itemsize) > memory_limit:
-        raise ValueError(
-            invalid(
-                "memory_limit",
-                f"at least {config.state_bytes(d, itemsize)} bytes for method="
-                f"{config.method!r} on {d} features",
-                memory_limit,
-                "Raise it, or lower block_size, n_heavy or sketch_size.",
-            )
-        )
-    return config
 
 
 def peek(X, block_size):

@@ -5,7 +5,8 @@ from typing import Any
 
 from spectralkit._core.random import as_entropy
 from spectralkit._core.results import Result
-from spectralkit.streaming._stream import components, make_config, peek, run, summarise, warn_if_sorted
+from spectralkit.streaming._config import make_config
+from spectralkit.streaming._stream import components, peek, run, summarise, warn_if_sorted
 
 
 @dataclass(frozen=True, repr=False, eq=False)
