@@ -6,14 +6,15 @@ registered. A typical one::
 
     def bar_oja_speed(repeats):
         "One pass over 100 000 x 512 float32 rows, R = 4."
-        X, v = make_spiked_stream(100_000, 512, gap=4.0, dtype=np.float32, rng=0)
+        X = make_spiked_stream(100_000, 512, gap=4.0, dtype=np.float32, rng=0)[0]
+        exact = np.linalg.eigh(X.T @ X)[1][:, -1]  # of the sample: the planted one is further away
 
         race = run(
             {
                 "spectralkit": lambda: top_eigenvector(X, method="oja", rng=0).vector,
                 "scikit-learn": lambda: incremental_pca(X, 32, batch_size=1024)[0],
             },
-            error=lambda vector: 1 - (vector @ v) ** 2,
+            error=lambda vector: 1 - (vector @ exact) ** 2,
             accuracy=1e-3,
             repeats=repeats,
         )
@@ -128,7 +129,8 @@ def measure(family, *, only="", check=False):
         for bar in bars:
             met = bar.met(check=check)
             missed += not met
-            print(f"  {'met   ' if met else 'MISSED'} {bar.name}: {_figure(bar)} (required {_required(bar)})")
+            needed = _required(bar) + (", a third suffices" if check and bar.speed else "")
+            print(f"  {'met   ' if met else 'MISSED'} {bar.name}: {_figure(bar)} (required {needed})")
             if bar.detail:
                 print(f"         {bar.detail}")
         kept[name] = {

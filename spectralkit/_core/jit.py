@@ -8,6 +8,8 @@ import numpy as np
 # `reassoc` lets the compiler vectorise plain sums; with `nnan` or `ninf` it would also assume that no NaN
 # exists, and the finiteness tests on those sums would be optimised away.
 SUM_FLAGS = {"reassoc", "contract", "nsz"}  # a set: numba takes no frozenset
+# For functions called from compiled code alone: without the wrappers for Python they compile much faster.
+INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _warned = False
 
 

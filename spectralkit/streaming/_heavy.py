@@ -53,13 +53,14 @@ class HeavyStore:
         held = len(self.norms_sq)
         if np.array_equal(candidates, np.arange(held)):
             return self, [(rows, norms_sq)]
-        stays, enters = candidates[candidates < held], candidates[candidates >= held] - held
-        evicted = np.setdiff1d(np.arange(held), stays)
-        passes = np.setdiff1d(np.arange(len(norms_sq)), enters)
+        chosen = np.zeros(len(everyone), dtype=bool)
+        chosen[candidates] = True
+        stays, enters = np.flatnonzero(chosen[:held]), np.flatnonzero(chosen[held:])
+        evicted, passes = np.flatnonzero(~chosen[:held]), np.flatnonzero(~chosen[held:])
         light = [
-            (take(source, chosen, xp), figures[chosen])
-            for source, chosen, figures in ((rows, passes, norms_sq), (self.rows, evicted, self.norms_sq))
-            if len(chosen)
+            (take(source, indices, xp), figures[indices])
+            for source, indices, figures in ((rows, passes, norms_sq), (self.rows, evicted, self.norms_sq))
+            if len(indices)
         ]
         entering = take(rows, enters, xp)
         if sp.issparse(entering):

@@ -7,17 +7,25 @@ from spectralkit._core.dtypes import dtype_name
 from spectralkit._core.namespaces import from_host
 
 
+def is_complex(array):
+    """Return whether an array is complex; of NumPy's dtypes the kind is asked, since their names are slow."""
+    kind = getattr(array.dtype, "kind", None)
+    return kind == "c" if kind is not None else dtype_name(array.dtype).startswith("complex")
+
+
 def adjoint(a, xp):
     """Return the conjugate transpose of a matrix."""
     if sp.issparse(a):
         return a.conj().T
-    return xp.conj(a.T) if dtype_name(a.dtype).startswith("complex") else a.T
+    return xp.conj(a.T) if is_complex(a) else a.T
 
 
 def row_norms_sq(rows, xp):
     """Return the squared norms of the rows."""
     if sp.issparse(rows):
         return np.asarray(abs(rows).power(2).sum(axis=1)).ravel()
+    if isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
+        return np.einsum("ij,ij->i", rows, rows)  # no array of the squares
     magnitude = xp.abs(rows)
     return xp.sum(magnitude * magnitude, axis=1)
 
@@ -31,8 +39,8 @@ def column_means(rows, xp):
 
 def column_dots(a, b, xp):
     """Return the real parts of the inner products of matching columns."""
-    product = (xp.conj(a) if dtype_name(a.dtype).startswith("complex") else a) * b
-    return xp.sum(xp.real(product) if dtype_name(product.dtype).startswith("complex") else product, axis=0)
+    product = (xp.conj(a) if is_complex(a) else a) * b
+    return xp.sum(xp.real(product) if is_complex(product) else product, axis=0)
 
 
 def orthonormal_columns(a, xp):
@@ -57,7 +65,7 @@ def top_eigenpairs(matrix, k, xp):
 def random_columns(rng, d, k, like, xp):
     """Draw a (d, k) matrix of independent standard normal entries, of the library and dtype of ``like``."""
     draw = rng.standard_normal((d, k))
-    if dtype_name(like.dtype).startswith("complex"):
+    if is_complex(like):
         draw = draw + 1j * rng.standard_normal((d, k))
     return from_host(draw, xp, like)
 
@@ -72,6 +80,6 @@ def fix_signs(vectors, xp):
     modulus = xp.abs(entry)
     phase = entry / xp.where(modulus > 0, modulus, xp.ones_like(modulus))
     phase = xp.where(modulus > 0, phase, xp.ones_like(phase))
-    if dtype_name(phase.dtype).startswith("complex"):
+    if is_complex(phase):
         phase = xp.conj(phase)
     return vectors * phase[:, None]

@@ -82,7 +82,7 @@ class OjaState:
 
     def fast_forward(self, rows, scale, config):
         """Return the state after the leading plain blocks of a NumPy array, and the number of their rows."""
-        from spectralkit.streaming._oja_numba import sweep
+        from spectralkit.streaming._oja_numba import sweep, workspace
 
         blocks = rows.shape[0] // config.block_size
         if self.t == 0 or blocks == 0 or config.block_size < 4:
@@ -112,6 +112,7 @@ class OjaState:
             lam,
             energy,
             rayleigh,
+            *workspace(*basis.shape),
         )
         if done == 0:
             return self, 0

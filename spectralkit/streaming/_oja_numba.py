@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spectralkit._core.jit import SUM_FLAGS, njit
+from spectralkit._core.jit import INNER, SUM_FLAGS, njit
 
 # Squared norms outside this range may have lost digits to underflow, or overflowed.
 SMALLEST, LARGEST = 1e-200, 1e200
@@ -10,7 +10,7 @@ SMALLEST, LARGEST = 1e-200, 1e200
 _TILE = 4
 
 
-@njit(fastmath=SUM_FLAGS)
+@njit(fastmath=SUM_FLAGS, **INNER)
 def _widen(rows, scale, shift, p, q, wide, norms_sq, scores):
     """Write ``scale * row - shift`` in double to ``wide``, and what the sweep over four rows can carry along.
 
@@ -45,7 +45,7 @@ def _widen(rows, scale, shift, p, q, wide, norms_sq, scores):
     scores[1, 0], scores[1, 1], scores[1, 2], scores[1, 3] = b0, b1, b2, b3
 
 
-@njit(fastmath=SUM_FLAGS)
+@njit(fastmath=SUM_FLAGS, **INNER)
 def _project(wide, p, scores):
     """Write the products of four widened rows with one more basis vector."""
     w0, w1, w2, w3 = wide[0], wide[1], wide[2], wide[3]
@@ -58,7 +58,7 @@ def _project(wide, p, scores):
     scores[0], scores[1], scores[2], scores[3] = a0, a1, a2, a3
 
 
-@njit(fastmath=SUM_FLAGS)
+@njit(fastmath=SUM_FLAGS, **INNER)
 def _accumulate(wide, scores, product):
     """Add the combination of four widened rows with their scores to one row of the products."""
     w0, w1, w2, w3 = wide[0], wide[1], wide[2], wide[3]
@@ -67,7 +67,7 @@ def _accumulate(wide, scores, product):
         product[j] += a0 * w0[j] + a1 * w1[j] + a2 * w2[j] + a3 * w3[j]
 
 
-@njit(fastmath=SUM_FLAGS)
+@njit(fastmath=SUM_FLAGS, **INNER)
 def _orthonormalize_rows(basis):
     """Orthonormalise the rows of ``basis`` in place by Gram-Schmidt, done twice (Kahan, Parlett).
 
@@ -97,7 +97,7 @@ def _orthonormalize_rows(basis):
     return True
 
 
-@njit(fastmath=SUM_FLAGS)
+@njit(fastmath=SUM_FLAGS, **INNER)
 def _advance(
     rows,
     scale,
@@ -113,13 +113,7 @@ def _advance(
     mean,
     basis,
     lam,
-    wide,
-    norms_sq,
-    scores,
-    shift,
-    products,
-    proposal,
-    ell,
+    work,
     figures,
 ):
     """Advance over one block if it is plain: update mean, basis and lam, write the figures, return True.
@@ -130,6 +124,7 @@ def _advance(
     """
     k, d = basis.shape
     size = rows.shape[0]
+    wide, norms_sq, scores, shift, products, proposal, ell = work
     for c in range(k):
         for j in range(d):
             products[c, j] = 0.0
@@ -236,22 +231,16 @@ def sweep(
     lam,
     energy,
     rayleigh,
+    work,
+    figures,
 ):
     """Advance over as many leading blocks of ``rows`` as are plain; return (blocks, n, t, fro).
 
     A block is plain when its row norms are in range, none is heavy and no stored heavy row falls under the
     threshold; the first that is not is left untouched for the general path. ``mean``, ``basis`` (k, d) and
-    ``lam`` (k,) are updated in place; ``energy`` and ``rayleigh`` receive one figure a block.
+    ``lam`` (k,) are updated in place; ``energy`` and ``rayleigh`` receive one figure a block; ``work``
+    and ``figures`` come from ``workspace``.
     """
-    k, d = basis.shape
-    wide = np.empty((_TILE, d))
-    norms_sq = np.empty(_TILE)
-    scores = np.empty((max(k, 2), _TILE))
-    shift = np.zeros(d)
-    products = np.empty((k, d))
-    proposal = np.empty((k, d))
-    ell = np.empty(k)
-    figures = np.empty(2)
     blocks = rows.shape[0] // block_size
     for block in range(blocks):
         plain = _advance(
@@ -269,13 +258,7 @@ def sweep(
             mean,
             basis,
             lam,
-            wide,
-            norms_sq,
-            scores,
-            shift,
-            products,
-            proposal,
-            ell,
+            work,
             figures,
         )
         if not plain:
@@ -286,3 +269,11 @@ def sweep(
         energy[block] = figures[0] / block_size
         rayleigh[block] = figures[1]
     return blocks, n, t, fro
+
+
+def workspace(k, d):
+    """Return the scratch arrays of ``sweep``: allocated here because numba compiles allocations slowly."""
+    wide, scores, products, proposal = (
+        np.empty(shape) for shape in ((_TILE, d), (max(k, 2), _TILE), (k, d), (k, d))
+    )
+    return (wide, np.empty(_TILE), scores, np.zeros(d), products, proposal, np.empty(k)), np.empty(2)
