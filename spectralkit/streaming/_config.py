@@ -52,7 +52,11 @@ class Config:
             "gram": d,
         }
         total = rows[self.method] + (sum(rows[c] for c in CANDIDATES) + 64 if self.referee else 0)
-        return max(8, itemsize) * total * d + 2 * self.block_size * d * itemsize
+        return max(8, itemsize) * total * d + 2 * self.rows_per_block(d) * d * itemsize
+
+    def rows_per_block(self, d):
+        """Return the rows of a block; for ``gram``, where only speed depends on it, 2 MB if that is more."""
+        return max(self.block_size, 2**18 // d) if self.method == "gram" else self.block_size
 
 
 def make_config(

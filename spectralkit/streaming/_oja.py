@@ -58,6 +58,15 @@ class OjaState:
         """Rows seen, heavy ones included."""
         return self.light.n + self.heavy.rows.shape[0]
 
+    def threshold(self, n, added, config):
+        """Return the squared norm above which a row is heavy, with ``added`` energy and n rows in all.
+
+        Beside the share of the energy that the theory names, a row has to have twice the mean: in a short
+        stream every row exceeds that share, and holding back ordinary ones would only unsettle the start.
+        """
+        energy = self.light.frobenius_sq + self.heavy.total + added
+        return energy * max(config.heavy_factor(self.basis.shape[0]), 2.0 / n)
+
     def rescaled(self, factor):
         """Return the state of the same stream multiplied by ``factor``."""
         return replace(
@@ -70,56 +79,64 @@ class OjaState:
 
     def update(self, rows, norms_sq, config, xp, *, overwrite=False):
         """Return the state after one block of rows, all of them finite and in the range of squares."""
-        d = rows.shape[1]
         if config.center:
             mean = column_means(rows, xp)
             centred = rows if sp.issparse(rows) else rows - mean[None, :]
             norms_sq = to_host(_norms_sq_about(centred, mean, xp))
-        total = self.light.frobenius_sq + self.heavy.total + norms_sq.sum()
-        threshold = config.heavy_factor(d) * total
+        threshold = self.threshold(self.n_samples + rows.shape[0], norms_sq.sum(), config)
         heavy, pairs = self.heavy.exchange(rows, norms_sq, threshold, config.n_heavy, xp)
         return _absorb_light(replace(self, heavy=heavy), pairs, config, xp)
 
     def fast_forward(self, rows, scale, config):
         """Return the state after the leading plain blocks of a NumPy array, and the number of their rows."""
-        from spectralkit.streaming._oja_numba import sweep, workspace
+        from spectralkit.streaming._oja_numba import sweep, sweep_pair, workspace
 
-        blocks = rows.shape[0] // config.block_size
-        if self.t == 0 or blocks == 0 or config.block_size < 4:
+        size = config.block_size
+        blocks = rows.shape[0] // size
+        if self.t == 0 or blocks == 0 or size < 4:
             return self, 0
         d = rows.shape[1]
         rows = rows.view()
         rows.flags.writeable = False  # numba compiles read-only arrays apart: always passing them saves one
         energy, rayleigh = np.empty(blocks), np.empty(blocks)
-        mean = np.zeros(d) if self.light.mean is None else self.light.mean.copy()
         basis, lam = np.array(self.basis.T, order="C"), self.lam.copy()
-        done, n, t, fro = sweep(
-            rows,
-            scale,
-            config.block_size,
-            config.center,
-            config.heavy_factor(d),
-            self.heavy.total,
-            self.heavy.smallest,
-            GAP_FLOOR,
-            RATE_CAP,
-            LAM_FLOOR,
-            float(self.light.n),
-            self.t,
-            self.light.frobenius_sq,
-            mean,
-            basis,
-            lam,
-            energy,
-            rayleigh,
-            *workspace(*basis.shape),
-        )
+        limits = (config.heavy_factor(d), self.heavy.smallest)
+        rates = (GAP_FLOOR, RATE_CAP, LAM_FLOOR)
+        n, light = float(self.n_samples), self.light
+        seen = light.frobenius_sq + self.heavy.total
+        work = workspace(*basis.shape)
+        if len(lam) == 2 and scale == 1.0 and not config.center:
+            done = sweep_pair(rows, size, limits, rates, n, self.t, seen, basis, lam, energy, rayleigh, *work)
+            mean = None
+        else:
+            mean = light.mean.copy() if config.center else np.zeros(0)
+            done = sweep(
+                rows,
+                scale,
+                size,
+                config.center,
+                limits,
+                rates,
+                n,
+                float(light.n),
+                self.t,
+                seen,
+                mean,
+                basis,
+                lam,
+                energy,
+                rayleigh,
+                *work,
+            )
+            mean = mean if config.center else None
         if done == 0:
             return self, 0
-        light = Moments(int(n), mean if config.center else None, fro)
-        history = self.history.extended(energy[:done], rayleigh[:done])
-        state = replace(self, basis=basis.T, lam=lam, t=t, light=light, history=history)
-        return state, done * config.block_size
+        # One by one, so that the sum does not depend on how many blocks a call is given.
+        fro = float(np.cumsum(np.append(light.frobenius_sq, energy[:done]))[-1])
+        light = Moments(light.n + done * size, mean, fro)
+        history = self.history.extended(energy[:done] / size, rayleigh[:done])
+        state = replace(self, basis=basis.T, lam=lam, t=self.t + done, light=light, history=history)
+        return state, done * size
 
     def first(self, blocks, mean, m, config, xp):
         """Return the state after the first light rows, which give it its basis."""
@@ -163,8 +180,7 @@ class OjaState:
             values, vectors = top_eigenpairs(reduced @ adjoint(reduced, xp), self.lam.shape[0], xp)
             lam = xp.where(values > 0, values, xp.zeros_like(values))
             merged = replace(merged, basis=orthonormal_columns(span @ vectors, xp), lam=lam)
-        total = light.frobenius_sq + self.heavy.total + other.heavy.total
-        threshold = config.heavy_factor(self.basis.shape[0]) * total
+        threshold = merged.threshold(self.n_samples + other.n_samples, other.heavy.total, config)
         heavy, pairs = self.heavy.exchange(
             other.heavy.rows, other.heavy.norms_sq, threshold, config.n_heavy, xp
         )

@@ -35,12 +35,21 @@ class _Summary:
         self.state = state
 
     @functools.cached_property
-    def answer(self):
+    def _answer(self):
         return summarise(self.state)
 
     @property
+    def finished(self):
+        """The state with its pending rows absorbed: what the figures are in the units of."""
+        return self._answer[0]
+
+    @property
     def spectrum(self):
-        return self.answer[0]
+        return self._answer[1]
+
+    @property
+    def method(self):
+        return self._answer[2]
 
     @property
     def values(self):
@@ -48,7 +57,7 @@ class _Summary:
 
     @functools.cached_property
     def components(self):
-        return components(self.state, self.spectrum)
+        return components(self.finished, self.spectrum)
 
 
 class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -347,12 +356,12 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     @property
     def eigenvalues_(self):
         """Eigenvalues of the (centred) scatter matrix, descending, in double precision."""
-        return self._like_components([self.state_.squared(value) for value in self._fit.values])
+        return self._like_components([self._fit.finished.squared(value) for value in self._fit.values])
 
     @property
     def singular_values_(self):
         """Square roots of the eigenvalues; finite even where those overflow."""
-        return self._like_components(np.ldexp(np.sqrt(self._fit.values), self.state_.exponent))
+        return self._like_components(np.ldexp(np.sqrt(self._fit.values), self._fit.finished.exponent))
 
     @property
     def explained_variance_(self):
@@ -369,7 +378,7 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def mean_(self):
         """Mean of the rows, or None without centring."""
         mean = self._fit.spectrum.mean
-        return None if mean is None else output(self.state_, mean, scale=1)
+        return None if mean is None else output(self._fit.finished, mean, scale=1)
 
     @property
     def gap_(self):
@@ -378,9 +387,9 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     @property
     def heavy_rows_(self):
-        """Heavy rows held, as they came, of shape (n_heavy_, d)."""
+        """Heavy rows held, as they came, of shape (n_heavy, d)."""
         rows = self._fit.spectrum.heavy_rows
-        return self.components_[:0, :] if rows is None else output(self.state_, rows, scale=1)
+        return self.components_[:0, :] if rows is None else output(self._fit.finished, rows, scale=1)
 
     @property
     def n_heavy_(self):
@@ -395,13 +404,13 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     @property
     def frobenius_sq_(self):
         """Sum of the squares of all (centred) entries."""
-        return self.state_.squared(self._fit.spectrum.frobenius_sq)
+        return self._fit.finished.squared(self._fit.spectrum.frobenius_sq)
 
     @property
     def method_(self):
         """Method in use: the choice of "auto", or of the referee."""
         config = self.state_.config
-        return self._fit.answer[1] if config.referee else config.method
+        return self._fit.method if config.referee else config.method
 
     @property
     def error_bound_(self):
@@ -412,7 +421,7 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
                 "error_bound_ exists for methods 'frequent_directions' and 'incremental_svd'; "
                 f"this one is {self.method_!r}."
             )
-        return self.state_.squared(bound)
+        return self._fit.finished.squared(bound)
 
     def _like_components(self, values):
         """Return host figures as an array of the library and device of the components."""
@@ -442,15 +451,15 @@ class StreamingPCA(_StreamingEstimator):
     heavy_threshold : float or "auto", default="auto"
         A row is heavy when its squared norm exceeds this multiple of ``||A||_F ** 2 / d``; "auto" is 0.15.
     block_size : int, default=256
-        Rows taken together in one step. Rows wait until a block is full, so that the result does not depend
-        on how a stream is cut into calls.
+        Rows taken together in one step, at least. Rows wait until a block is full, so that the result does
+        not depend on how a stream is cut into calls.
     subspace_dim : int, default=2
         Columns carried by "oja"; at least n_components + 1 are.
     sketch_size : int, default=32
         Rows of the sketch of "frequent_directions" and "incremental_svd".
     referee : "auto" or bool, default="auto"
         Whether to run the sketching methods and the grid beside "oja" on the same pass, and let a CountSketch
-        of the stream choose between the answers; about forty times the cost of "oja" alone. "auto" does so
+        of the stream choose between the answers, at the cost of all of them. "auto" does so
         when ``method="auto"`` comes to "oja".
     center : bool, default=True
         Whether to subtract the mean of the rows.
@@ -478,7 +487,7 @@ class StreamingPCA(_StreamingEstimator):
         Mean of the rows; None without centring.
     gap_ : float
         Estimated ratio of the first to the second eigenvalue; NaN for methods that follow one vector.
-    heavy_rows_ : array of shape (n_heavy_, d)
+    heavy_rows_ : array of shape (n_heavy, d)
         Heavy rows held, as they came.
     n_heavy_ : int
         Their number.
@@ -580,15 +589,15 @@ class StreamingTopEigenvector(_StreamingEstimator):
     heavy_threshold : float or "auto", default="auto"
         A row is heavy when its squared norm exceeds this multiple of ``||A||_F ** 2 / d``; "auto" is 0.15.
     block_size : int, default=256
-        Rows taken together in one step. Rows wait until a block is full, so that the result does not depend
-        on how a stream is cut into calls.
+        Rows taken together in one step, at least. Rows wait until a block is full, so that the result does
+        not depend on how a stream is cut into calls.
     subspace_dim : int, default=2
         Columns carried by "oja"; at least n_components + 1 are.
     sketch_size : int, default=32
         Rows of the sketch of "frequent_directions" and "incremental_svd".
     referee : "auto" or bool, default="auto"
         Whether to run the sketching methods and the grid beside "oja" on the same pass, and let a CountSketch
-        of the stream choose between the answers; about forty times the cost of "oja" alone. "auto" does so
+        of the stream choose between the answers, at the cost of all of them. "auto" does so
         when ``method="auto"`` comes to "oja".
     center : bool, default=False
         Whether to subtract the mean of the rows.
@@ -616,7 +625,7 @@ class StreamingTopEigenvector(_StreamingEstimator):
         Mean of the rows; None without centring.
     gap_ : float
         Estimated ratio of the first to the second eigenvalue; NaN for methods that follow one vector.
-    heavy_rows_ : array of shape (n_heavy_, d)
+    heavy_rows_ : array of shape (n_heavy, d)
         Heavy rows held, as they came.
     n_heavy_ : int
         Their number.

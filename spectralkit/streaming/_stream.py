@@ -33,8 +33,8 @@ STATES = {
     "incremental_svd": FrequentDirectionsState,
     "gram": GramState,
 }
-# Squares of entries outside this range lose digits or overflow.
-_SMALL, _LARGE = 1e-100, 1e100
+# Fourth powers of entries outside this range lose digits or overflow.
+_SMALL, _LARGE = 1e-60, 1e60
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def start(config, entropy):
 def update(state, rows, *, overwrite=False):
     """Return the state after the rows of a 2-D array or CSR matrix; with ``overwrite`` memory is reused."""
     rows, state = _admit(state, rows)
-    n, size = rows.shape[0], state.config.block_size
+    n, size = rows.shape[0], state.config.rows_per_block(rows.shape[1])
     waiting = sum(block.shape[0] for block in state.pending)
     position = 0
     if waiting:
@@ -308,7 +308,7 @@ def _run_dask(X, config, entropy):
 
 
 def summarise(state):
-    """Return the spectrum of a stream, and the name of the method that gave it."""
+    """Return the state with nothing pending, the spectrum in its units, and the method that gave it."""
     first_block = state.pending if not state.methods else ()
     state = finish(state)
     config, xp = state.config, state.xp
@@ -333,7 +333,7 @@ def summarise(state):
                 figure = state.referee.judge(rival.vectors[:k, :], xp)
                 if figure > best:
                     best, name, spectrum = figure, other, rival
-    return spectrum, name
+    return state, spectrum, name
 
 
 def warn_if_sorted(state):
@@ -433,7 +433,7 @@ def _absorb_pending(state, overwrite):
 
 def _absorb_all(state, rows, first, last, overwrite):
     """Absorb rows[first:last] block by block; plain stretches of it by the compiled path where one exists."""
-    size = state.config.block_size
+    size = state.config.rows_per_block(rows.shape[1])
     position = first
     while position < last:
         state, done = _fast_forward(state, rows, position, last)
@@ -456,7 +456,7 @@ def _fast_forward(state, rows, first, last):
         or not 2**-500 < 2.0**-state.exponent < 2**500
     ):
         return state, 0
-    size = state.config.block_size
+    size = state.config.rows_per_block(rows.shape[1])
     # A strided array is copied a block at a time; a contiguous one is read in place.
     last = last if rows.flags.c_contiguous else min(last, first + size)
     block = np.ascontiguousarray(rows[first:last])

@@ -153,8 +153,7 @@ def top_eigenvector(
         center=center,
         memory_limit=memory_limit,
     )
-    state = run(X, config, entropy=as_entropy(rng))
-    spectrum, chosen = summarise(state)
+    state, spectrum, chosen = summarise(run(X, config, entropy=as_entropy(rng)))
     warn_if_sorted(state)
     return TopEigenvectorResult(
         vector=components(state, spectrum)[0, :],

@@ -160,10 +160,10 @@ def test_a_failed_partial_fit_leaves_no_trace(stream, method, bad, row):
 
 
 def test_a_held_state_is_not_changed_by_later_rows(stream):
-    estimator = StreamingPCA(2, method="gram").partial_fit(stream[:1000])
+    estimator = StreamingPCA(2, method="gram").partial_fit(stream[:9000])
     held = estimator.state_
     gram = held.main.gram.copy()
-    estimator.partial_fit(stream[1000:5000])
+    estimator.partial_fit(stream)
     np.testing.assert_array_equal(held.main.gram, gram)
 
 
