@@ -26,7 +26,7 @@ from spectralkit.streaming._stream import finish
 
 
 def bar_accuracy(repeats):
-    """Random order, 100 000 x 512 float32, planted N(0, I + (R - 1) vv'), one pass of oja, five seeds."""
+    """Random order, 100 000 x 512 float32, planted N(0, I + (R - 1) vv'), 5 seeds."""
     for gap, required in ((1.5, 1.5e-2), (2, 1.5e-3), (4, 1e-4), (16, 2e-5)):
         errors = []
         for seed in range(5):
@@ -44,7 +44,7 @@ def bar_accuracy(repeats):
 
 
 def bar_hard_instance(repeats):
-    """The Kacham-Woodruff instance, d = 1024, R = 3, n = 60 000, off the axes and rotated, four seeds each."""
+    """The Kacham-Woodruff instance, d = 1024, R = 3, n = 60 000, off the axes and rotated, 4 seeds."""
     solved, ablated, stored = [], [], []
     for rotate, seed in itertools.product((False, True), range(4)):
         X, v = make_heavy_row_stream(60_000, 1024, rotate=rotate, rng=seed)
@@ -85,7 +85,7 @@ def bar_sorted_streams(repeats):
 
 
 def bar_certificate(repeats):
-    """Frequent directions: ||A'A - B'B|| against the textbook bound for every j, any order, any merge tree."""
+    """Frequent directions: ||A'A - B'B|| against the textbook bound, any order, any tree of merges."""
     worst, certified = 0.0, 0.0
     for seed, size, order, workers in itertools.product(range(3), (8, 32), ("random", "sorted"), (1, 2, 7)):
         rng = np.random.default_rng(seed)
@@ -209,7 +209,7 @@ def bar_linear_time(repeats):
 
 
 def bar_memory(repeats):
-    """Growth of anonymous memory while fitting a memmap of 500 float32 columns, beyond state and two blocks."""
+    """Growth of anonymous memory while fitting a memmap of 500 float32 columns, over state and two blocks."""
     with tempfile.TemporaryDirectory() as folder:
         for method, n in itertools.product(("oja", "gram", "frequent_directions"), (50_000, 400_000)):
             _memmap(pathlib.Path(folder), n, 500)

@@ -18,6 +18,11 @@ def dtype_name(dtype):
         return str(dtype).rpartition(".")[2]
 
 
+def dtype_of(xp, name):
+    """Return the dtype of a namespace by its name; float16 is outside the standard and not in all of them."""
+    return getattr(xp, name)
+
+
 def working_dtype_name(name, dtype, *, allow_complex=True):
     """Return the name of the dtype that input of ``dtype`` is computed in.
 
@@ -47,11 +52,6 @@ def output_dtype_name(name, dtype):
     """Return the name of the dtype in which results for input of ``dtype`` come back."""
     given = dtype_name(dtype)
     return given if given in _HALF else working_dtype_name(name, dtype)
-
-
-def accumulation_dtype(xp, dtype):
-    """Return the double-precision dtype in which sums over data of ``dtype`` are kept."""
-    return xp.complex128 if dtype_name(dtype).startswith("complex") else xp.float64
 
 
 def eps(dtype):

@@ -1,31 +1,14 @@
 """States read back from disk."""
 
 from spectralkit.streaming._archive import read_archive
-from spectralkit.streaming._block_power import BlockPowerState
 from spectralkit.streaming._config import Config
-from spectralkit.streaming._gram import GramState
 from spectralkit.streaming._heavy import HeavyStore
 from spectralkit.streaming._moments import Moments
-from spectralkit.streaming._oja import OjaState
-from spectralkit.streaming._oja_grid import OjaGridState
 from spectralkit.streaming._order import History
 from spectralkit.streaming._referee import RefereeState
-from spectralkit.streaming._sketch import FrequentDirectionsState
-from spectralkit.streaming._stream import StreamState
+from spectralkit.streaming._stream import STATES, StreamState
 
-_KINDS = (
-    BlockPowerState,
-    Config,
-    FrequentDirectionsState,
-    GramState,
-    HeavyStore,
-    History,
-    Moments,
-    OjaGridState,
-    OjaState,
-    RefereeState,
-    StreamState,
-)
+_KINDS = (*STATES.values(), Config, HeavyStore, History, Moments, RefereeState, StreamState)
 
 
 def load_state(path):

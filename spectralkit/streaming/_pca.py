@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from spectralkit._core.dtypes import dtype_name
+from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name, working_dtype_name
 from spectralkit._core.namespaces import from_host, to_host
 from spectralkit._core.random import as_entropy
 from spectralkit.base import check_same_library, unchanged_on_error, validate_table
@@ -268,7 +268,7 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             raise ValueError(f"X must be of shape (n, {basis.shape[0]}); got shape {tuple(X.shape)}.")
         X = X if dtype_name(X.dtype).startswith("float") else xp.astype(X, basis.dtype)
         rows = X @ xp.astype(basis, X.dtype, copy=False)
-        return rows if self.mean_ is None else rows + xp.astype(self.mean_, X.dtype, copy=False)[None, :]
+        return rows + xp.astype(self.mean_, X.dtype, copy=False)[None, :]
 
     def score(self, X, y=None):
         """
@@ -287,15 +287,19 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             Between 0 and 1; 1 if all rows lie in the span of the components.
         """
         X, xp = self._checked(X)
-        held = float(to_host(xp.sum(xp.astype(self._project(X, xp), xp.float64) ** 2)))
         if sp.issparse(X):
-            total = float(X.astype(np.float64).power(2).sum())
-            if self.mean_ is not None:
-                mean = self.mean_.astype(np.float64)
-                total += X.shape[0] * float(mean @ mean) - 2.0 * float(np.sum(X @ mean))
+            # The norms of the centred rows, expanded so that the zeros stay implicit.
+            mean = self.mean_.astype(np.float64)
+            peak = float(abs(X).max() + np.abs(mean).max()) or 1.0
+            X, mean = X.astype(np.float64) / peak, mean / peak
+            total = float(X.power(2).sum() - 2.0 * np.sum(X @ mean) + X.shape[0] * (mean @ mean))
+            held = float(np.sum((X @ self.components_.T - (mean @ self.components_.T)[None, :]) ** 2))
         else:
-            rows = X if self.mean_ is None else X - self.mean_[None, :]
-            total = float(to_host(xp.sum(xp.astype(rows, xp.float64) ** 2)))
+            rows = xp.astype(X, xp.float64) - xp.astype(self.mean_, xp.float64)[None, :]
+            # Scaled, so that squares neither overflow nor vanish; the ratio does not notice.
+            rows = rows / (float(to_host(xp.max(xp.abs(rows)))) or 1.0)
+            total = float(to_host(xp.sum(rows**2)))
+            held = float(to_host(xp.sum((rows @ xp.astype(self.components_, xp.float64).T) ** 2)))
         return held / total if total > 0 else 1.0
 
     def _checked(self, X):
@@ -304,21 +308,19 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         if is_dask(X):
             return X, fitted
         X = validate_table(self, X, reset=False)
-        xp = check_same_library(self, None if sp.issparse(X) else X, fitted)
-        kept = dtype_name(X.dtype) in ("float16", "float32", "float64", "bfloat16")
-        return X if kept else (X.astype(np.float64) if sp.issparse(X) else xp.astype(X, xp.float64)), xp
+        return X, check_same_library(self, None if sp.issparse(X) else X, fitted)
 
     def _project(self, X, xp):
-        basis = self.components_
-        if not is_dask(X):
-            basis = xp.astype(basis, X.dtype, copy=False)
-        mean = self.mean_
-        if mean is None:
-            return X @ basis.T
-        mean = mean if is_dask(X) else xp.astype(mean, X.dtype, copy=False)
+        basis, mean = self.components_, self.mean_
+        if is_dask(X):
+            return (X - mean[None, :]) @ basis.T
+        # Halves are computed in single precision and come back as halves; integers become double.
+        name = output_dtype_name("X", X.dtype)
+        out, work = (dtype_of(xp, n) for n in (name, working_dtype_name("X", X.dtype)))
+        basis, mean = xp.astype(basis, work, copy=False), xp.astype(mean, work, copy=False)
         if sp.issparse(X):
-            return X @ basis.T - (mean @ basis.T)[None, :]
-        return (X - mean[None, :]) @ basis.T
+            return X.astype(work) @ basis.T - (mean @ basis.T)[None, :]
+        return xp.astype((xp.astype(X, work, copy=False) - mean[None, :]) @ basis.T, out, copy=False)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_summary")
@@ -376,9 +378,9 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     @property
     def mean_(self):
-        """Mean of the rows, or None without centring."""
+        """Mean of the rows; zero without centring."""
         mean = self._fit.spectrum.mean
-        return None if mean is None else output(self._fit.finished, mean, scale=1)
+        return self.components_[0, :] * 0 if mean is None else output(self._fit.finished, mean, scale=1)
 
     @property
     def gap_(self):
@@ -449,7 +451,8 @@ class StreamingPCA(_StreamingEstimator):
     n_heavy : int, default=32
         Heavy rows that are kept exactly, at the most.
     heavy_threshold : float or "auto", default="auto"
-        A row is heavy when its squared norm exceeds this multiple of ``||A||_F ** 2 / d``; "auto" is 0.15.
+        A row is heavy when its squared norm exceeds this multiple of ``||A||_F ** 2 / d``, and twice the mean
+        of all rows; "auto" is 0.15.
     block_size : int, default=256
         Rows taken together in one step, at least. Rows wait until a block is full, so that the result does
         not depend on how a stream is cut into calls.
@@ -483,8 +486,8 @@ class StreamingPCA(_StreamingEstimator):
         ``eigenvalues_ / (n - 1)`` if centred, ``eigenvalues_ / n`` if not.
     explained_variance_ratio_ : array of shape (k,)
         ``eigenvalues_ / frobenius_sq_``.
-    mean_ : array of shape (d,) or None
-        Mean of the rows; None without centring.
+    mean_ : array of shape (d,)
+        Mean of the rows; zero without centring.
     gap_ : float
         Estimated ratio of the first to the second eigenvalue; NaN for methods that follow one vector.
     heavy_rows_ : array of shape (n_heavy, d)
@@ -587,7 +590,8 @@ class StreamingTopEigenvector(_StreamingEstimator):
     n_heavy : int, default=32
         Heavy rows that are kept exactly, at the most.
     heavy_threshold : float or "auto", default="auto"
-        A row is heavy when its squared norm exceeds this multiple of ``||A||_F ** 2 / d``; "auto" is 0.15.
+        A row is heavy when its squared norm exceeds this multiple of ``||A||_F ** 2 / d``, and twice the mean
+        of all rows; "auto" is 0.15.
     block_size : int, default=256
         Rows taken together in one step, at least. Rows wait until a block is full, so that the result does
         not depend on how a stream is cut into calls.
@@ -621,8 +625,8 @@ class StreamingTopEigenvector(_StreamingEstimator):
         ``eigenvalues_ / (n - 1)`` if centred, ``eigenvalues_ / n`` if not.
     explained_variance_ratio_ : array of shape (1,)
         ``eigenvalues_ / frobenius_sq_``.
-    mean_ : array of shape (d,) or None
-        Mean of the rows; None without centring.
+    mean_ : array of shape (d,)
+        Mean of the rows; zero without centring.
     gap_ : float
         Estimated ratio of the first to the second eigenvalue; NaN for methods that follow one vector.
     heavy_rows_ : array of shape (n_heavy, d)

@@ -1,7 +1,6 @@
 """The state of a stream whatever the method: scaling, regrouping, merging, and the choice of method."""
 
 import math
-import sys
 import warnings
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from spectralkit._core.checks import invalid
-from spectralkit._core.dtypes import dtype_name, output_dtype_name, working_dtype_name
+from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name, working_dtype_name
 from spectralkit._core.namespaces import array_namespace, is_numpy, library_name, to_host
 from spectralkit._core.random import block_rng
 from spectralkit.streaming._archive import write_archive
@@ -363,7 +362,7 @@ def output(state, array, *, scale=0):
     name = state.dtype
     if name.startswith("complex") and not dtype_name(array.dtype).startswith("complex"):
         name = {"complex64": "float32", "complex128": "float64"}[name]
-    return xp.astype(array, _dtype_of(xp, name), copy=False)
+    return xp.astype(array, dtype_of(xp, name), copy=False)
 
 
 def components(state, spectrum):
@@ -410,7 +409,7 @@ def _admit(state, rows):
             raise TypeError(invalid("X", "real like the rows before", f"dtype {dtype}"))
         dtype = _promote(state.dtype, dtype)
     if dtype_name(rows.dtype) != working or (is_numpy(xp) and not rows.dtype.isnative):
-        rows = rows.astype(working) if is_numpy(xp) else xp.astype(rows, _dtype_of(xp, working))
+        rows = rows.astype(working) if is_numpy(xp) else xp.astype(rows, dtype_of(xp, working))
     return rows, replace(state, n_features=d, dtype=dtype)
 
 
@@ -427,7 +426,7 @@ def _absorb_pending(state, overwrite):
         rows = sp.vstack(blocks, format="csr")
     else:
         widest = max((dtype_name(b.dtype) for b in blocks), key=lambda name: np.dtype(name).num)
-        rows = xp.concat([xp.astype(b, _dtype_of(xp, widest), copy=False) for b in blocks], axis=0)
+        rows = xp.concat([xp.astype(b, dtype_of(xp, widest), copy=False) for b in blocks], axis=0)
     return _absorb_all(state, rows, 0, rows.shape[0], overwrite)
 
 
@@ -580,10 +579,6 @@ def _first_array(method):
         if hasattr(method, name):
             return getattr(method, name)
     raise AttributeError(type(method).__name__)
-
-
-def _dtype_of(xp, name):
-    return getattr(xp, name) if hasattr(xp, name) else getattr(sys.modules[xp.__name__], name)
 
 
 def _promote(a, b):

@@ -73,7 +73,8 @@ def top_eigenvector(
     n_heavy : int, default=32
         Heavy rows that are kept exactly, at the most.
     heavy_threshold : float or "auto", default="auto"
-        A row is heavy when its squared norm exceeds this multiple of ``||A||_F ** 2 / d``; "auto" is 0.15.
+        A row is heavy when its squared norm exceeds this multiple of ``||A||_F ** 2 / d``, and twice the mean
+        of all rows; "auto" is 0.15.
     block_size : int, default=256
         Rows taken together in one step.
     subspace_dim : int, default=2

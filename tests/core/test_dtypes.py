@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from spectralkit._core.dtypes import (
-    accumulation_dtype,
     dtype_name,
     eps,
     output_dtype_name,
@@ -64,13 +63,6 @@ def test_complex_where_real_is_meant():
         with pytest.raises(TypeError, match=f"^X must be real; got dtype {given}"):
             working_dtype_name("X", np.dtype(given), allow_complex=False)
     assert working_dtype_name("X", np.dtype("float32"), allow_complex=False) == "float32"
-
-
-@pytest.mark.parametrize("library", ["numpy", "array_api_strict"])
-def test_accumulation(library):
-    xp = pytest.importorskip(library)
-    assert accumulation_dtype(xp, xp.float32) == xp.float64
-    assert accumulation_dtype(xp, xp.complex64) == xp.complex128
 
 
 def test_eps():
