@@ -195,7 +195,7 @@ def order_of_rows():
     ax.invert_yaxis()
     ax.set(xlabel="error  1 − ⟨v, v₁⟩²", xlim=(1e-17, 3))
     ax.set_title("The same patches in three orders", fontsize=11)
-    ax.legend(frameon=False, loc="upper center")
+    ax.legend(frameon=False, loc="lower left")
     sentence = (
         "The exact matrix does not mind the order, and sketches hardly do on eigenvalues that decay like "
         "these; the methods with the smallest states are the fastest, and mind it most."
