@@ -52,7 +52,7 @@ class OjaGridState:
             np.arange(HEADROOM + 1 - g, HEADROOM + 1),
             0.0,
             np.zeros(g),
-            like[0, :] * 0,
+            vectors[0, :] * 0,
             0.0,
             Moments(),
             entropy,

@@ -106,12 +106,11 @@ def test_csr_is_not_made_dense():
     # 40 GB if it were: three thousand rows of a million and a half features.
     rng = np.random.default_rng(0)
     n, d = 3000, 1_500_000
-    X = sp.random_array((n, d), density=2e-5, format="csr", rng=rng)
     shared = rng.integers(d, size=5)
-    X = (
-        X
-        + sp.csr_array((np.full(5 * n, 2.0), (np.repeat(np.arange(n), 5), np.tile(shared, n))), shape=(n, d))
-    ).tocsr()
+    rows, columns = np.repeat(np.arange(n), 35), rng.integers(d, size=(n, 35))
+    values = rng.random((n, 35))
+    columns[:, :5], values[:, :5] = shared, 2.0
+    X = sp.csr_array((values.ravel(), (rows, columns.ravel())), shape=(n, d))
     result = top_eigenvector(X, method="oja", rng=0, n_heavy=4)
     assert np.sum(result.vector[shared] ** 2) > 0.98
 
