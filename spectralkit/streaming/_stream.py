@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name, working_dtype_name
-from spectralkit._core.namespaces import array_namespace, is_numpy, library_name, to_host
+from spectralkit._core.namespaces import array_namespace, is_numpy, to_host
 from spectralkit._core.random import block_rng
 from spectralkit.streaming._archive import write_archive
 from spectralkit.streaming._block_power import BlockPowerState
@@ -98,9 +98,14 @@ class StreamState:
         return (self.main.n_samples if self.methods else 0) + sum(block.shape[0] for block in self.pending)
 
     @property
+    def sample(self):
+        """An array of the library and on the device of the rows."""
+        return self.pending[0] if self.pending else _first_array(self.main)
+
+    @property
     def xp(self):
         """Array namespace of the rows."""
-        return _namespace(self.pending[0] if self.pending else _first_array(self.main))
+        return _namespace(self.sample)
 
     def squared(self, value):
         """
@@ -205,7 +210,7 @@ def merge(a, b):
         return b if a.n_samples == 0 else a
     if a.n_features != b.n_features:
         raise ValueError(invalid("other", f"a state of rows of {a.n_features} features", b.n_features))
-    _same_library(a.xp, b.xp)
+    _same_library(a, b.sample)
     xp, config = a.xp, a.config
     exponent = max(a.exponent, b.exponent)
     left, right = (_rescale(s, exponent) if s.methods else replace(s, exponent=exponent) for s in (a, b))
@@ -386,7 +391,7 @@ def peek(X, block_size):
 
 
 def _admit(state, rows):
-    """Check a block against the stream so far; return it in its working dtype, and the state told of it."""
+    """Check the form of rows against the stream so far; return them, and the state told of their dtype."""
     if not sp.issparse(rows) and not array_api_compat.is_array_api_obj(rows):
         rows = np.asarray(rows)
     if len(rows.shape) != 2:
@@ -400,16 +405,12 @@ def _admit(state, rows):
         raise ValueError(
             invalid("X", f"of {state.n_features} features like the rows before", f"{d} features")
         )
-    working = working_dtype_name("X", rows.dtype)
     dtype = output_dtype_name("X", rows.dtype)
-    xp = _namespace(rows)
     if state.n_samples:
-        _same_library(state.xp, xp)
+        _same_library(state, rows)
         if dtype.startswith("complex") and not state.dtype.startswith("complex"):
             raise TypeError(invalid("X", "real like the rows before", f"dtype {dtype}"))
         dtype = _promote(state.dtype, dtype)
-    if dtype_name(rows.dtype) != working or (is_numpy(xp) and not rows.dtype.isnative):
-        rows = rows.astype(working) if is_numpy(xp) else xp.astype(rows, dtype_of(xp, working))
     return rows, replace(state, n_features=d, dtype=dtype)
 
 
@@ -451,16 +452,18 @@ def _fast_forward(state, rows, first, last):
         or not state.methods
         or state.referee is not None
         or not isinstance(rows, np.ndarray)
-        or rows.dtype.kind != "f"
+        or rows.dtype.kind == "c"
         or not 2**-500 < 2.0**-state.exponent < 2**500
     ):
         return state, 0
     size = state.config.rows_per_block(rows.shape[1])
-    # A strided array is copied a block at a time; a contiguous one is read in place.
-    last = last if rows.flags.c_contiguous else min(last, first + size)
-    block = np.ascontiguousarray(rows[first:last])
-    if rows.dtype == np.float16 or last - first < size:
+    working = np.dtype(working_dtype_name("X", rows.dtype))
+    # Only rows that are read in place are handed on together: others are converted a block at a time.
+    in_place = rows.flags.c_contiguous and rows.dtype == working
+    last = last if in_place else min(last, first + size)
+    if last - first < size:
         return state, 0
+    block = np.ascontiguousarray(rows[first:last], dtype=working)
     main, done = state.main.fast_forward(block, 2.0**-state.exponent, state.config)
     return (replace(state, methods={"oja": main}) if done else state), done
 
@@ -552,26 +555,23 @@ def _part(rows, first, last):
 
 
 def _owned(rows, first, last):
-    """Return a checked copy of some rows: the caller may change theirs before the block is full."""
+    """Return a checked copy of some rows, in their working dtype: the caller may change theirs meanwhile."""
     part = _part(rows, first, last)
-    _peak(part, _namespace(part))
-    return part.copy() if sp.issparse(part) else _namespace(part).asarray(part, copy=True)
+    xp, working = _namespace(part), working_dtype_name("X", part.dtype)
+    part = (
+        part.astype(working, copy=True) if is_numpy(xp) else xp.astype(part, dtype_of(xp, working), copy=True)
+    )
+    _peak(part, xp)
+    return part
 
 
 def _namespace(array):
     return array_namespace(X=None if sp.issparse(array) else array)
 
 
-def _same_library(ours, theirs):
-    if ours is not theirs:
-        raise TypeError(
-            invalid(
-                "X",
-                f"a {library_name(ours)} array like the rows before",
-                f"a {library_name(theirs)} array",
-                "Convert it explicitly first.",
-            )
-        )
+def _same_library(state, rows):
+    """Raise TypeError unless the rows are of the library and on the device of those before."""
+    array_namespace(**{"the rows before": state.sample, "X": None if sp.issparse(rows) else rows})
 
 
 def _first_array(method):
