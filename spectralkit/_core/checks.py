@@ -18,6 +18,13 @@ def check_option(name, value, options):
         raise ValueError(invalid(name, "one of " + ", ".join(map(repr, options)), value))
 
 
+def check_flag(name, value):
+    """Return ``value`` as a bool: it must be True or False, Python's or NumPy's."""
+    if type(value).__name__ not in ("bool", "bool_"):
+        raise TypeError(invalid(name, "True or False", value))
+    return bool(value)
+
+
 def check_integer(name, value, low, high=None, remedy=""):
     """Return ``value`` as an int inside [low, high]."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
@@ -32,7 +39,10 @@ def check_number(name, value, low=-math.inf, high=math.inf, *, open_low=False, o
     """Return ``value`` as a finite float inside the interval."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(invalid(name, "a number", value, remedy))
-    value = float(value)
+    try:
+        value = float(value)
+    except OverflowError:
+        value = math.inf
     below = value <= low if open_low else value < low
     above = value >= high if open_high else value > high
     if not math.isfinite(value) or below or above:

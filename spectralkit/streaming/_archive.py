@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import zipfile
 
 import array_api_compat
 import numpy as np
@@ -23,13 +24,24 @@ def write_archive(path, value):
 
 def read_archive(path, kinds):
     """Return the dataclass in a file; ``kinds`` lists the classes that it may be made of."""
-    with np.load(path, allow_pickle=False) as archive:
-        if "structure" not in archive:
-            raise ValueError(invalid("path", "a file written by save", str(path)))
-        structure = json.loads(str(archive["structure"]))
-        if structure.get("format") != _FORMAT:
-            raise ValueError(invalid("path", f"a file of format {_FORMAT}", structure.get("format")))
-        return _unpack(structure["state"], archive, {kind.__name__: kind for kind in kinds})
+    wrong = invalid("path", f"a file of format {_FORMAT} that save has written", str(path))
+    with open(path, "rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
+            structure = json.loads(str(archive["structure"]))
+            if structure["format"] != _FORMAT:
+                raise ValueError(structure["format"])
+            return _unpack(structure["state"], archive, {kind.__name__: kind for kind in kinds})
+        except (
+            AttributeError,
+            EOFError,
+            IndexError,
+            KeyError,
+            TypeError,
+            ValueError,
+            zipfile.BadZipFile,
+        ) as error:
+            raise ValueError(wrong) from error
 
 
 def _pack(value, arrays):

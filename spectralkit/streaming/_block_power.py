@@ -48,7 +48,7 @@ class BlockPowerState(OjaState):
         """Start from the random vector: the published algorithm does not look at the first rows twice."""
         return None
 
-    def step(self, products, ell, m, config, xp):
+    def step(self, products, ell, m, config, xp, gain=1.0):
         """Add the scatter of m rows; at the end of the stretch the image becomes the iterate."""
         image, counted = self.image + products, self.counted + m
         lam = self.lam + (ell - self.lam) * (m / counted)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from spectralkit._core.checks import check_integer, check_number, check_option, invalid
+from spectralkit._core.checks import check_flag, check_integer, check_number, check_option, invalid
 from spectralkit._core.dtypes import working_dtype_name
 
 METHODS = ("auto", "oja", "block_power", "oja_grid", "frequent_directions", "incremental_svd", "gram")
@@ -81,12 +81,14 @@ def make_config(
     otherwise ``oja``, with the referee if that fits beside it, since nothing is known about the order.
     """
     check_option("method", method, METHODS)
-    if referee not in ("auto", True, False):
-        raise ValueError(invalid("referee", "'auto', True or False", referee))
+    if isinstance(referee, str):
+        check_option("referee", referee, ("auto",))
+    else:
+        referee = check_flag("referee", referee)
     n_components = check_integer("n_components", n_components, 1)
     if d is not None and n_components > d:
         raise ValueError(invalid("n_components", f"at most the number of features, {d}", n_components))
-    if heavy_threshold != "auto":
+    if not (isinstance(heavy_threshold, str) and heavy_threshold == "auto"):
         heavy_threshold = check_number("heavy_threshold", heavy_threshold, 0, open_low=True)
     config = Config(
         method="oja" if method == "auto" else method,
@@ -97,7 +99,7 @@ def make_config(
         subspace_dim=check_integer("subspace_dim", subspace_dim, 1),
         sketch_size=check_integer("sketch_size", sketch_size, 1),
         alpha=check_number("alpha", alpha, 0, 1),
-        center=bool(center),
+        center=check_flag("center", center),
     )
     if memory_limit is not None:
         memory_limit = check_integer("memory_limit", memory_limit, 1, remedy="It is in bytes.")

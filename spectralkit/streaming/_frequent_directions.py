@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from spectralkit._core.checks import check_integer, check_number
+from spectralkit._core.checks import check_integer, check_number, invalid
 from spectralkit._core.dtypes import eps
+from spectralkit._core.namespaces import array_namespace, to_host
 from spectralkit._core.results import Result
 from spectralkit.streaming._config import Config
 from spectralkit.streaming._stream import finish, output, run
@@ -36,7 +37,7 @@ class FrequentDirectionsResult(Result):
     n_samples: int
 
 
-def frequent_directions(X, sketch_size, *, alpha=1.0, block_size=256):
+def frequent_directions(X, sketch_size, *, alpha=1.0, block_size=256, callback=None):
     r"""
     Sketch a tall matrix in one pass, with a certified bound on the error.
 
@@ -57,6 +58,9 @@ def frequent_directions(X, sketch_size, *, alpha=1.0, block_size=256):
         0.2 is often the most accurate on data in random order. The bound is certified for each.
     block_size : int, default=256
         Rows read at a time.
+    callback : callable or None, default=None
+        Called with an ``IterationInfo`` after each part of the stream that is read, its figure the number of
+        rows seen; reading stops when it returns True. Not called for a Dask array.
 
     Returns
     -------
@@ -108,10 +112,15 @@ def frequent_directions(X, sketch_size, *, alpha=1.0, block_size=256):
     """
     sketch_size = check_integer("sketch_size", sketch_size, 1)
     alpha = check_number("alpha", alpha, 0, 1)
+    block_size = check_integer("block_size", block_size, 1)
     config = Config(method="frequent_directions", sketch_size=sketch_size, alpha=alpha, block_size=block_size)
-    state = finish(run(X, config, entropy=0))
+    state = finish(run(X, config, entropy=0, callback=callback))
     main = state.main
-    sketch = output(state, main.sketch, scale=1)
+    with np.errstate(over="ignore"):
+        sketch = output(state, main.sketch, scale=1)
+    if not bool(to_host(array_namespace(X=sketch).all(array_namespace(X=sketch).isfinite(sketch)))):
+        remedy = "Convert it to a wider dtype."
+        raise ValueError(invalid("X", "of a dtype that can hold the sketch", f"dtype {state.dtype}", remedy))
     # Casting the sketch to a shorter dtype moves B'B by eps ||B||_2 ||B||_F at the most.
     cast = eps(sketch.dtype) * math.sqrt(main.norms_sq[0] * main.norms_sq.sum())
     cast = cast if eps(sketch.dtype) > np.finfo(np.float64).eps else 0.0

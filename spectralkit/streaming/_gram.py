@@ -7,8 +7,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from spectralkit._core.namespaces import is_numpy, to_host
-from spectralkit.streaming._linalg import adjoint, column_means, row_norms_sq, top_eigenpairs
-from spectralkit.streaming._moments import Moments, absorb, mean_shift, merge_moments
+from spectralkit.streaming._linalg import adjoint, top_eigenpairs
+from spectralkit.streaming._moments import Moments, absorb, merge_moments
 from spectralkit.streaming._spectrum import Spectrum
 
 
@@ -38,28 +38,17 @@ class GramState:
 
     def update(self, rows, norms_sq, config, xp, *, overwrite=False):
         """Return the state after one block of rows; with ``overwrite`` this one's matrix is reused."""
-        if sp.issparse(rows):
-            return self._update_sparse(rows, config, xp)
+        if sp.issparse(rows) and not config.center:
+            product = (rows.conj().T @ rows).tocoo()
+            gram = self.gram.copy()
+            gram[product.row, product.col] += product.data
+            total = self.moments.frobenius_sq + float(norms_sq.sum())
+            return GramState(gram, Moments(self.moments.n + rows.shape[0], None, total))
+        # Centred, a CSR block becomes dense: next to a dense d x d matrix it is small.
         moments, rows = absorb(self.moments, rows, norms_sq, config.center, xp)
         if not is_numpy(xp):
             return GramState(self.gram + adjoint(rows, xp) @ rows, moments)
         return GramState(_rank_update(self.gram, rows, overwrite), moments)
-
-    def _update_sparse(self, rows, config, xp):
-        """Add a CSR block; its centring is a correction of rank two, so that its zeros stay implicit."""
-        m = rows.shape[0]
-        product = (rows.conj().T @ rows).tocoo()
-        gram = self.gram.copy()
-        gram[product.row, product.col] += product.data
-        if not config.center:
-            total = float(row_norms_sq(rows, xp).sum())
-            return GramState(gram, Moments(self.moments.n + m, None, self.moments.frobenius_sq + total))
-        mean_of_new = column_means(rows, xp)
-        gram -= m * np.outer(np.conj(mean_of_new), mean_of_new)
-        mean, correction = mean_shift(self.moments.n, self.moments.mean, m, mean_of_new, xp)
-        if correction is not None:
-            gram += np.outer(np.conj(correction), correction)
-        return GramState(gram, Moments(self.moments.n + m, mean, float(np.trace(gram).real)))
 
     def merge(self, other, config, xp):
         """Return the state of both streams together, exactly."""

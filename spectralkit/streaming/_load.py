@@ -1,5 +1,6 @@
 """States read back from disk."""
 
+from spectralkit._core.checks import invalid
 from spectralkit.streaming._archive import read_archive
 from spectralkit.streaming._config import Config
 from spectralkit.streaming._heavy import HeavyStore
@@ -49,4 +50,7 @@ def load_state(path):
     >>> bool(np.array_equal(again.components_, pca.components_))
     True
     """
-    return read_archive(path, _KINDS)
+    state = read_archive(path, _KINDS)
+    if not isinstance(state, StreamState):
+        raise ValueError(invalid("path", "a file with the state of a stream", f"a {type(state).__name__}"))
+    return state

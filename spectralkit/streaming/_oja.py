@@ -28,6 +28,8 @@ GAP_FLOOR = 1.05
 RATE_CAP = 10.0
 # A direction with less than this share of the first eigenvalue is rounding noise and takes no steps.
 LAM_FLOOR = 1e-12
+# Blocks of fewer rows do not go through the compiled path.
+SHORT = 32
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ class OjaState:
     def update(self, rows, norms_sq, config, xp, *, overwrite=False):
         """Return the state after one block of rows, all of them finite and in the range of squares."""
         if config.center:
-            mean = column_means(rows, xp)
+            # A few rows say little about their mean: one heavy row among them would hide in it.
+            short = rows.shape[0] < SHORT and self.light.n
+            mean = self.light.mean if short else column_means(rows, xp)
             centred = rows if sp.issparse(rows) else rows - mean[None, :]
             norms_sq = to_host(_norms_sq_about(centred, mean, xp))
         threshold = self.threshold(self.n_samples + rows.shape[0], norms_sq.sum(), config)
@@ -93,7 +97,7 @@ class OjaState:
 
         size = config.block_size
         blocks = rows.shape[0] // size
-        if self.t == 0 or blocks == 0 or size < 4:
+        if self.t == 0 or blocks == 0 or size < SHORT:
             return self, 0
         d = rows.shape[1]
         rows = rows.view()
@@ -141,14 +145,17 @@ class OjaState:
     def first(self, blocks, mean, m, config, xp):
         """Return the state after the first light rows, which give it its basis."""
         basis = _first_basis(self, blocks, mean, config, xp)
-        return replace(self, basis=basis, t=m / config.block_size)
+        # Quotients of the rows that the basis was made from: high, but all there is until the next block.
+        lam = column_dots(basis, _products(blocks, basis, mean, None, xp), xp) / m
+        return replace(self, basis=basis, lam=lam, t=m / config.block_size)
 
-    def step(self, products, ell, m, config, xp):
+    def step(self, products, ell, m, config, xp, gain=2.0):
         """Return the state after one step with m rows; the same formulas as in ``_oja_numba.sweep``."""
         weight = m / config.block_size
         t = self.t + weight
-        # Weights proportional to t forget the time before convergence; the first figure is taken whole.
-        blend = min(1.0, 2.0 * weight / t) if float(to_host(self.lam)[0]) > 0 else 1.0
+        # A gain of 2 gives weights proportional to t, which forget the time before convergence; the first
+        # figure is taken whole.
+        blend = min(1.0, gain * weight / t) if float(to_host(self.lam)[0]) > 0 else 1.0
         lam = self.lam + (ell - self.lam) * blend
         figures = to_host(lam).astype(np.float64)
         k = len(figures)
@@ -157,7 +164,7 @@ class OjaState:
             if figures[c] > LAM_FLOOR * figures[0]:
                 # The last column has no follower: it takes the rate of the one before.
                 pair = figures[c : c + 2] if c + 1 < k else figures[[max(c - 1, 0), c]]
-                gap = max(pair[0] / max(pair[-1], np.finfo(float).tiny), GAP_FLOOR)
+                gap = max(pair[0] / max(pair[-1], 1e-100 * pair[0], 1e-300), GAP_FLOOR)
                 rate = min(gap / (gap - 1.0), RATE_CAP)
                 steps[c] = weight * rate / ((t + 2.0 * (rate - 1.0)) * figures[c] * m)
         moved = self.basis + products * from_host(steps, xp, products)[None, :]
@@ -167,14 +174,15 @@ class OjaState:
         """Return the state of both streams together: the best subspace of the two, not an exact merge."""
         light, correction = merge_moments(self.light, other.light, xp)
         n = max(light.n, 1)
-        factors = [s.basis * xp.sqrt(s.lam * (s.light.n / n))[None, :] for s in (self, other)]
+        factors = [s.basis * xp.sqrt(s.lam * (s.light.n / n))[None, :] for s in (self, other) if s.t > 0]
         t = self.t + other.t
         if correction is not None:
             factors.append(adjoint(correction[None, :], xp) / n**0.5)
             t = t or light.n / config.block_size
-        stacked = xp.concat(factors, axis=1)
         merged = replace(self, t=t, light=light, history=History.empty())
-        if t > 0:
+        stacked = xp.concat(factors, axis=1) if factors else None
+        # A QR of zeros would give the coordinate axes.
+        if stacked is not None and float(to_host(xp.max(xp.abs(stacked)))) > 0:
             span = orthonormal_columns(stacked, xp)
             reduced = adjoint(span, xp) @ stacked
             values, vectors = top_eigenpairs(reduced @ adjoint(reduced, xp), self.lam.shape[0], xp)
@@ -184,7 +192,8 @@ class OjaState:
         heavy, pairs = self.heavy.exchange(
             other.heavy.rows, other.heavy.norms_sq, threshold, config.n_heavy, xp
         )
-        return _absorb_light(replace(merged, heavy=heavy), pairs, config, xp)
+        # The averages stand for all rows alike: those evicted now count no more than the others.
+        return _absorb_light(replace(merged, heavy=heavy), pairs, config, xp, gain=1.0)
 
     def pooled_heavy_rows(self, config, xp):
         """Return the rows that the light scatter lacks, the mean of all rows, and their sum of squares.
@@ -242,7 +251,7 @@ def _norms_sq_about(rows, mean, xp):
     return np.maximum(row_norms_sq(rows, xp) - 2 * inner + np.vdot(mean, mean).real, 0.0)
 
 
-def _absorb_light(state, pairs, config, xp):
+def _absorb_light(state, pairs, config, xp, gain=2.0):
     """Take one step of block Oja with the light rows in ``pairs`` of rows and squared norms."""
     m = sum(block.shape[0] for block, _ in pairs)
     if m == 0:
@@ -274,7 +283,7 @@ def _absorb_light(state, pairs, config, xp):
     ell = column_dots(state.basis, products, xp) / m
     # With the correction row the expectation is the same for every block, and a drifting mean shows.
     history = state.history.extended([added / m], [float(to_host(ell)[0])])
-    return replace(state.step(products, ell, m, config, xp), history=history)
+    return replace(state.step(products, ell, m, config, xp, gain), history=history)
 
 
 def _products(blocks, basis, mean, correction, xp):

@@ -64,10 +64,13 @@ class OjaGridState:
         return self.moments.n
 
     def rescaled(self, factor):
-        """Return the state of the same stream multiplied by ``factor``."""
+        """Return the state of the same stream multiplied by ``factor``, a power of two.
+
+        The rates are divided by its square through their exponents, which cannot underflow.
+        """
         return replace(
             self,
-            unit=self.unit * factor**2,
+            exponents=self.exponents + 2 * round(math.log2(factor)),
             lam=self.lam * factor**2,
             heaviest=self.heaviest * factor,
             heaviest_sq=self.heaviest_sq * factor**2,
@@ -84,7 +87,7 @@ class OjaGridState:
         if config.center:
             norms_sq = to_host(row_norms_sq(rows, xp))
         state = self._moved_window(moments.frobenius_sq, rows, xp)
-        rates = np.ldexp(1.0, -state.exponents) / state.unit
+        rates = np.ldexp(1.0 / state.unit, -state.exponents)
         log_norms, energies = state.log_norms.copy(), np.zeros(len(rates))
         if is_numpy(xp) and rows.dtype.kind == "f":
             from spectralkit.streaming._oja_grid_numba import grid_step
@@ -98,7 +101,8 @@ class OjaGridState:
         peak = int(np.argmax(norms_sq))
         heaviest, heaviest_sq = state.heaviest, state.heaviest_sq
         if norms_sq[peak] > heaviest_sq:
-            heaviest, heaviest_sq = adjoint(rows[peak : peak + 1, :], xp)[:, 0], float(norms_sq[peak])
+            heaviest = xp.asarray(adjoint(rows[peak : peak + 1, :], xp)[:, 0], copy=True)
+            heaviest_sq = float(norms_sq[peak])
         return replace(
             state,
             vectors=vectors,
@@ -113,7 +117,7 @@ class OjaGridState:
         """Return the state with smaller rates in the place of the largest, as the energy seen asks for."""
         if self.unit == 0.0:
             return replace(self, unit=energy)
-        smallest = math.ceil(math.log2(energy / self.unit)) + HEADROOM
+        smallest = math.ceil(math.log2(energy) - math.log2(self.unit)) + HEADROOM
         shift = smallest - int(self.exponents[-1])
         g = len(self.exponents)
         if shift <= 0:

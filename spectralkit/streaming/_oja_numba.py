@@ -170,7 +170,7 @@ def _step(products, basis, lam, ell, proposal, size, t, gap_floor, rate_cap, lam
             # The last column has no follower: it takes the rate of the one before.
             upper = ell[c] if c + 1 < k else ell[max(c - 1, 0)]
             lower = ell[c + 1] if c + 1 < k else ell[c]
-            gap = max(upper / max(lower, 1e-300), gap_floor)
+            gap = max(upper / max(lower, 1e-100 * upper, 1e-300), gap_floor)
             rate = min(gap / (gap - 1.0), rate_cap)
             step = rate / ((t + 2.0 * (rate - 1.0)) * ell[c] * size)
         for j in range(d):

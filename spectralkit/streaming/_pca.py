@@ -1,6 +1,7 @@
 """The streaming estimators."""
 
 import functools
+import logging
 from dataclasses import replace
 
 import array_api_compat
@@ -10,12 +11,13 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from spectralkit._core.checks import check_integer, invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name, working_dtype_name
 from spectralkit._core.namespaces import from_host, to_host
 from spectralkit._core.random import as_entropy
 from spectralkit.base import check_same_library, unchanged_on_error, validate_table
 from spectralkit.streaming._config import make_config
-from spectralkit.streaming._sources import is_block_iterable, is_dask, is_dataset
+from spectralkit.streaming._sources import is_block_iterable, is_dask, is_dataset, row_blocks
 from spectralkit.streaming._stream import (
     StreamState,
     components,
@@ -24,6 +26,7 @@ from spectralkit.streaming._stream import (
     run,
     start,
     summarise,
+    times_power_of_two,
     warn_if_sorted,
 )
 
@@ -92,7 +95,7 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             If the rows look sorted and the method assumes a random order.
         """
         with unchanged_on_error(self):
-            for name in ("_summary", "_order_warned", "_entropy"):
+            for name in ("_summary", "_order_warned", "_entropy", "n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
             self._consume(X)
         return self
@@ -129,27 +132,40 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     def _consume(self, X):
         state = self._summary.state if hasattr(self, "_summary") else None
+        block_size = check_integer("block_size", self.block_size, 1)
         if is_dask(X) or is_dataset(X) or is_block_iterable(X):
-            d, dtype, X = peek(X, self.block_size)
+            d, dtype, X = peek(X, block_size)
             if dtype_name(dtype).startswith("complex"):
                 raise ValueError("Complex data not supported\nUse top_eigenvector or frequent_directions.")
+            if state is not None and d != state.n_features:
+                raise ValueError(invalid("X", f"of {state.n_features} features like the rows before", d))
         else:
             X = validate_table(self, X, reset=state is None, ensure_finite=False)
             d, dtype = X.shape[1], X.dtype
         if state is None:
             config = make_config(d, dtype, **self._config_parameters())
-            self._entropy = as_entropy(self.random_state)
+            self._entropy = as_entropy(self.random_state, "random_state")
         else:
-            config = state.config
-        state = run(X, config, entropy=self._entropy, state=state)
+            config = make_config(d, state.dtype, **self._config_parameters())
+            if config != state.config:
+                constraint = f"those of the rows before, {state.config}"
+                raise ValueError(invalid("the parameters", constraint, config, "Call fit to start anew."))
+        callback = self._log if self.verbose else None
+        state = run(X, config, entropy=self._entropy, state=state, callback=callback)
         self.n_features_in_ = state.n_features
         self._summary = _Summary(state)
         if not getattr(self, "_order_warned", False):
             self._order_warned = warn_if_sorted(state)
 
+    def _log(self, info):
+        logging.getLogger("spectralkit").info(
+            "%s: %d rows, %.1f s", type(self).__name__, int(info.figure), info.elapsed
+        )
+
     def _config_parameters(self):
         parameters = self.get_params(deep=False)
-        parameters.pop("random_state")
+        for name in ("random_state", "verbose"):
+            parameters.pop(name)
         return {"n_components": 1, **parameters}
 
     def merge(self, other):
@@ -181,6 +197,9 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         fitted = [estimator for estimator in (self, other) if hasattr(estimator, "_summary")]
         if not fitted:
             return self
+        names = [list(e.feature_names_in_) for e in fitted if hasattr(e, "feature_names_in_")]
+        if len(names) == 2 and names[0] != names[1]:
+            raise ValueError(invalid("other", f"fitted on the features {names[0]}", names[1]))
         states = [estimator._state_for_merging(fitted[0]._summary.state) for estimator in (self, other)]
         merged = states[0].merge(states[1])
         with unchanged_on_error(self):
@@ -260,15 +279,22 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             The rows in the span of the components, shifted back by the mean.
         """
         check_is_fitted(self)
-        basis = self.components_
+        basis, mean = self.components_, self.mean_
+        if sp.issparse(X):
+            raise TypeError(invalid("X", "dense coordinates", f"type {type(X).__name__}", "Use toarray()."))
         if not array_api_compat.is_array_api_obj(X):
             X = np.asarray(X)
-        xp = check_same_library(self, X, array_api_compat.array_namespace(basis))
+        xp = array_api_compat.array_namespace(basis)
+        if not is_dask(X):
+            check_same_library(self, X, xp)
         if X.ndim != 2 or X.shape[1] != basis.shape[0]:
-            raise ValueError(f"X must be of shape (n, {basis.shape[0]}); got shape {tuple(X.shape)}.")
-        X = X if dtype_name(X.dtype).startswith("float") else xp.astype(X, basis.dtype)
-        rows = X @ xp.astype(basis, X.dtype, copy=False)
-        return rows + xp.astype(self.mean_, X.dtype, copy=False)[None, :]
+            raise ValueError(invalid("X", f"of shape (n, {basis.shape[0]})", f"shape {tuple(X.shape)}"))
+        if is_dask(X):
+            return X @ basis + mean[None, :]
+        name = output_dtype_name("X", X.dtype)
+        work = dtype_of(xp, working_dtype_name("X", X.dtype, allow_complex=False))
+        rows = xp.astype(X, work, copy=False) @ xp.astype(basis, work, copy=False)
+        return xp.astype(rows + xp.astype(mean, work, copy=False)[None, :], dtype_of(xp, name), copy=False)
 
     def score(self, X, y=None):
         """
@@ -287,25 +313,27 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             Between 0 and 1; 1 if all rows lie in the span of the components.
         """
         X, xp = self._checked(X)
-        if sp.issparse(X):
-            # The norms of the centred rows, expanded so that the zeros stay implicit.
-            mean = self.mean_.astype(np.float64)
-            peak = float(abs(X).max() + np.abs(mean).max()) or 1.0
-            X, mean = X.astype(np.float64) / peak, mean / peak
-            total = float(X.power(2).sum() - 2.0 * np.sum(X @ mean) + X.shape[0] * (mean @ mean))
-            held = float(np.sum((X @ self.components_.T - (mean @ self.components_.T)[None, :]) ** 2))
-        else:
-            rows = xp.astype(X, xp.float64) - xp.astype(self.mean_, xp.float64)[None, :]
-            # Scaled, so that squares neither overflow nor vanish; the ratio does not notice.
-            rows = rows / (float(to_host(xp.max(xp.abs(rows)))) or 1.0)
-            total = float(to_host(xp.sum(rows**2)))
-            held = float(to_host(xp.sum((rows @ xp.astype(self.components_, xp.float64).T) ** 2)))
+        exponent = self._fit.finished.exponent
+        basis, mean = (xp.astype(part, xp.float64, copy=False) for part in (self.components_, self.mean_))
+        held = total = 0.0
+        # Some rows at a time: those of a CSR matrix become dense for it.
+        for block in row_blocks(X, max(1, 2**16 // X.shape[1])):
+            block = block.toarray() if sp.issparse(block) else block
+            # In the units of the fit, so that squares neither overflow nor vanish.
+            rows = times_power_of_two(xp.astype(block, xp.float64) - mean[None, :], -exponent)
+            total += float(to_host(xp.sum(rows**2)))
+            held += float(to_host(xp.sum((rows @ basis.T) ** 2)))
         return held / total if total > 0 else 1.0
 
     def _checked(self, X):
         check_is_fitted(self)
         fitted = array_api_compat.array_namespace(self.components_)
         if is_dask(X):
+            if X.ndim != 2 or X.shape[1] != self.n_features_in_:
+                raise ValueError(
+                    f"X has shape {X.shape}, but {type(self).__name__} is expecting "
+                    f"{self.n_features_in_} features as input."
+                )
             return X, fitted
         X = validate_table(self, X, reset=False)
         return X, check_same_library(self, None if sp.issparse(X) else X, fitted)
@@ -357,24 +385,31 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     @property
     def eigenvalues_(self):
-        """Eigenvalues of the (centred) scatter matrix, descending, in double precision."""
-        return self._like_components([self._fit.finished.squared(value) for value in self._fit.values])
+        """Eigenvalues of the (centred) scatter matrix, descending; in double precision."""
+        return self._like_components(self._eigenvalues)
 
     @property
     def singular_values_(self):
         """Square roots of the eigenvalues; finite even where those overflow."""
-        return self._like_components(np.ldexp(np.sqrt(self._fit.values), self._fit.finished.exponent))
+        return self._like_components(
+            np.ldexp(np.sqrt(self._fit.values), self._fit.finished.exponent), cast=True
+        )
 
     @property
     def explained_variance_(self):
         """Variance along each component: the eigenvalue over n - 1 if centred, over n if not."""
-        return self.eigenvalues_ / max(self.n_samples_seen_ - self.state_.config.center, 1)
+        degrees = max(self.n_samples_seen_ - self.state_.config.center, 1)
+        return self._like_components(self._eigenvalues / degrees, cast=True)
 
     @property
     def explained_variance_ratio_(self):
         """Share of the total variance along each component; 0 where there is none."""
         total = self._fit.spectrum.frobenius_sq
-        return self._like_components(self._fit.values / (total if total > 0 else 1.0))
+        return self._like_components(self._fit.values / (total if total > 0 else 1.0), cast=True)
+
+    @property
+    def _eigenvalues(self):
+        return np.asarray([self._fit.finished.squared(value) for value in self._fit.values])
 
     @property
     def mean_(self):
@@ -425,10 +460,12 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             )
         return self._fit.finished.squared(bound)
 
-    def _like_components(self, values):
-        """Return host figures as an array of the library and device of the components."""
-        basis = self.components_
-        return from_host(np.asarray(values), array_api_compat.array_namespace(basis), basis)
+    def _like_components(self, values, *, cast=False):
+        """Return host figures as an array of the library of the components; cast to single with float32."""
+        if cast and dtype_name(self.components_.dtype) != "float64":
+            with np.errstate(over="ignore"):
+                values = values.astype(np.float32)
+        return from_host(values, array_api_compat.array_namespace(self.components_), self.components_)
 
 
 class StreamingPCA(_StreamingEstimator):
@@ -472,6 +509,8 @@ class StreamingPCA(_StreamingEstimator):
         Source of the start vectors and of the referee's signs.
     alpha : float, default=1.0
         Share of the sketch that "frequent_directions" shrinks.
+    verbose : int, default=0
+        Above 0, progress is logged at level INFO to the logger "spectralkit".
 
     Attributes
     ----------
@@ -479,7 +518,8 @@ class StreamingPCA(_StreamingEstimator):
         Leading eigenvectors of the (centred) scatter matrix as orthonormal rows; the entry of largest
         modulus of each is positive.
     eigenvalues_ : array of shape (k,)
-        Eigenvalues of ``(A - 1 mean')'(A - 1 mean')`` if centred, of ``A'A`` if not; in double precision.
+        Eigenvalues of ``(A - 1 mean')'(A - 1 mean')`` if centred, of ``A'A`` if not; in double precision,
+        since sums over a long stream overflow shorter dtypes.
     singular_values_ : array of shape (k,)
         Their square roots.
     explained_variance_ : array of shape (k,)
@@ -557,6 +597,7 @@ class StreamingPCA(_StreamingEstimator):
         memory_limit=None,
         random_state=None,
         alpha=1.0,
+        verbose=0,
     ):
         self.n_components = n_components
         self.method = method
@@ -570,6 +611,7 @@ class StreamingPCA(_StreamingEstimator):
         self.memory_limit = memory_limit
         self.random_state = random_state
         self.alpha = alpha
+        self.verbose = verbose
 
 
 class StreamingTopEigenvector(_StreamingEstimator):
@@ -611,6 +653,8 @@ class StreamingTopEigenvector(_StreamingEstimator):
         Source of the start vectors and of the referee's signs.
     alpha : float, default=1.0
         Share of the sketch that "frequent_directions" shrinks.
+    verbose : int, default=0
+        Above 0, progress is logged at level INFO to the logger "spectralkit".
 
     Attributes
     ----------
@@ -618,7 +662,8 @@ class StreamingTopEigenvector(_StreamingEstimator):
         Leading eigenvectors of the scatter matrix as orthonormal rows; the entry of largest modulus
         of each is positive.
     eigenvalues_ : array of shape (1,)
-        Eigenvalues of ``(A - 1 mean')'(A - 1 mean')`` if centred, of ``A'A`` if not; in double precision.
+        Eigenvalues of ``(A - 1 mean')'(A - 1 mean')`` if centred, of ``A'A`` if not; in double precision,
+        since sums over a long stream overflow shorter dtypes.
     singular_values_ : array of shape (1,)
         Their square roots.
     explained_variance_ : array of shape (1,)
@@ -695,6 +740,7 @@ class StreamingTopEigenvector(_StreamingEstimator):
         memory_limit=None,
         random_state=None,
         alpha=1.0,
+        verbose=0,
     ):
         self.method = method
         self.n_heavy = n_heavy
@@ -707,3 +753,4 @@ class StreamingTopEigenvector(_StreamingEstimator):
         self.memory_limit = memory_limit
         self.random_state = random_state
         self.alpha = alpha
+        self.verbose = verbose

@@ -13,6 +13,8 @@ from spectralkit.streaming._linalg import adjoint, orthonormal_columns
 from spectralkit.streaming._moments import Moments, absorb, merge_moments
 from spectralkit.streaming._spectrum import Spectrum
 
+EPS = np.finfo(np.float64).eps
+
 
 @dataclass(frozen=True)
 class FrequentDirectionsState:
@@ -56,7 +58,15 @@ class FrequentDirectionsState:
                 state = state.update(rows[start:stop].toarray(), norms_sq[start:stop], config, xp)
             return state
         moments, rows = absorb(self.moments, rows, norms_sq, config.center, xp)
-        return replace(self._fold(rows, xp), moments=moments)
+        folded = self._fold(rows, xp)
+        bound = folded.error_bound
+        if config.center:
+            # Centring rounds each entry to EPS of the mean; over the blocks these sum to at most
+            # 2 EPS |mean| sqrt(n) ||A||_F, by Cauchy and Schwarz.
+            size = float(to_host(xp.linalg.vector_norm(moments.mean)))
+            added = max(moments.frobenius_sq - self.moments.frobenius_sq, 0.0)
+            bound += 2 * EPS * size * math.sqrt(rows.shape[0]) * (math.sqrt(added) + EPS * size)
+        return replace(folded, moments=moments, error_bound=bound)
 
     def _fold(self, rows, xp):
         """Fold rows into the sketch, some of them at a time."""
@@ -118,8 +128,8 @@ def _shrink(sketch, norms_sq, rows, alpha, xp):
     ratio = np.divide(kept, values[:size], out=np.zeros(size), where=values[:size] > 0)
     rotation = adjoint(vectors * from_host(np.sqrt(ratio), xp, vectors)[None, :], xp)
     folded = rotation[:, :size] @ sketch + rotation[:, size:] @ rows
-    # The rotation itself is exact to a few units of rounding of the largest eigenvalue.
-    return folded, kept, float(delta + 4 * np.finfo(np.float64).eps * values[0])
+    # Rotating n rows is exact to about n units of rounding of the largest eigenvalue.
+    return folded, kept, float(delta + len(values) * EPS * values[0])
 
 
 def _gram_of_stack(sketch, norms_sq, rows, xp):

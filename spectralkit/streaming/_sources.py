@@ -48,9 +48,14 @@ def row_blocks(X, block_size):
             yield from row_blocks(block, block_size)
         return
     if is_dask(X):
-        for start, stop in _dask_ranges(X):
-            yield X[start:stop].compute()
+        _check_2d(X.shape)
+        for part in dask_row_parts(X):
+            yield part.compute()
         return
+    if isinstance(X, np.ma.MaskedArray):
+        raise TypeError(
+            invalid("X", "an array without a mask", "type MaskedArray", "Fill or drop those rows.")
+        )
     if sp.issparse(X):
         X = X.tocsr()
     elif is_dataset(X):
@@ -71,12 +76,6 @@ def row_blocks(X, block_size):
 def dask_row_parts(X):
     """Return one delayed block for each chunk of rows of a Dask array."""
     return X.rechunk({1: -1}).to_delayed()[:, 0]
-
-
-def _dask_ranges(X):
-    _check_2d(X.shape)
-    edges = np.cumsum((0, *X.chunks[0]))
-    return zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
 
 
 def _check_2d(shape):

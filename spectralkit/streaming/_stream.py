@@ -8,6 +8,7 @@ import array_api_compat
 import numpy as np
 import scipy.sparse as sp
 
+from spectralkit._core.callbacks import reporter
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name, working_dtype_name
 from spectralkit._core.namespaces import array_namespace, is_numpy, to_host
@@ -186,9 +187,13 @@ def update(state, rows, *, overwrite=False):
 
 def finish(state):
     """Return the state with its pending rows absorbed as a last, shorter block."""
+    return _absorb_pending(_nonempty(state), False)
+
+
+def _nonempty(state):
     if state.n_samples == 0:
         raise ValueError(invalid("X", "a stream of at least one row", "0 rows"))
-    return _absorb_pending(state, False)
+    return state
 
 
 def merge(a, b):
@@ -212,7 +217,8 @@ def merge(a, b):
         raise ValueError(invalid("other", f"a state of rows of {a.n_features} features", b.n_features))
     _same_library(a, b.sample)
     xp, config = a.xp, a.config
-    exponent = max(a.exponent, b.exponent)
+    # The exponent of a state without energy is a placeholder.
+    exponent = max((s.exponent for s in (a, b) if s.methods and _energy(s) > 0), default=0)
     left, right = (_rescale(s, exponent) if s.methods else replace(s, exponent=exponent) for s in (a, b))
     merged = replace(left, dtype=_promote(a.dtype, b.dtype), pending=())
     if left.methods and right.methods:
@@ -223,9 +229,10 @@ def merge(a, b):
         merged = replace(merged, methods=methods, referee=referee)
     elif right.methods:
         merged = replace(merged, methods=right.methods, referee=right.referee)
+    dtype = merged.dtype
     for block in (*a.pending, *b.pending):
         merged = update(merged, block)
-    return merged
+    return replace(merged, dtype=dtype)  # pending halves wait in single precision
 
 
 def tree_merge(states):
@@ -271,7 +278,11 @@ def tree_merge(states):
     states = list(states)
     if not states:
         raise ValueError(invalid("states", "at least one state", "0 states"))
-    if not isinstance(states[0], StreamState):
+    kind = type(states[0])
+    if not hasattr(kind, "merge") or any(type(state) is not kind for state in states):
+        found = ", ".join(sorted({type(state).__name__ for state in states}))
+        raise TypeError(invalid("states", "states, or estimators of one class", f"type {found}"))
+    if kind is not StreamState:
         states = [copy.copy(estimator) for estimator in states]
     while len(states) > 1:
         paired = [first.merge(second) for first, second in zip(states[::2], states[1::2], strict=False)]
@@ -279,19 +290,22 @@ def tree_merge(states):
     return states[0]
 
 
-def run(X, config, *, entropy, state=None):
+def run(X, config, *, entropy, state=None, callback=None):
     """Return the state after all of ``X``, from any source; continue from ``state`` where one is given."""
+    report = reporter(callback)
     if is_dask(X) and config.method not in SEQUENTIAL:
         whole = _run_dask(X, config, entropy)
         return whole if state is None else merge(state, whole)
     owned = False
     current = start(config, entropy) if state is None else state
-    for block in row_blocks(X, config.block_size):
+    for number, block in enumerate(row_blocks(X, config.block_size), start=1):
         if block.shape[0]:
             current = update(current, block, overwrite=owned)
             # From here on the arrays of `current` are this function's own.
             owned = owned or bool(current.methods and current.methods is not getattr(state, "methods", None))
-    return current
+        if report(number, current.n_samples):
+            break
+    return _nonempty(current)
 
 
 def _run_dask(X, config, entropy):
@@ -300,15 +314,18 @@ def _run_dask(X, config, entropy):
 
     def part(index, block):
         child = int(block_rng(entropy, 4, index).integers(2**63))
-        return run(block, config, entropy=child)
+        # A chunk may be empty where a mask has made the chunks.
+        return run(block, config, entropy=child) if block.shape[0] else start(config, child)
 
+    if X.shape[0] == 0:
+        raise ValueError(invalid("X", "a stream of at least one row", "0 rows"))
     states = [dask.delayed(part, pure=False)(i, block) for i, block in enumerate(dask_row_parts(X))]
     while len(states) > 1:
         paired = [
             dask.delayed(merge, pure=False)(a, b) for a, b in zip(states[::2], states[1::2], strict=False)
         ]
         states = paired + states[len(paired) * 2 :]
-    return dask.compute(states[0])[0]
+    return _nonempty(dask.compute(states[0])[0])
 
 
 def summarise(state):
@@ -320,7 +337,7 @@ def summarise(state):
     name, spectrum = config.method, state.main.spectrum(k, config, xp)
     if first_block and config.method in APPROXIMATE:
         # A stream of one block is all at hand: a sketch with a row for each of its rows solves it exactly.
-        size = min(state.n_samples, state.n_features)
+        size = min(max(state.n_samples, k + 1), state.n_features)
         exact = replace(config, method="frequent_directions", sketch_size=size, alpha=1.0, referee=False)
         whole = replace(start(exact, state.entropy), n_features=state.n_features, dtype=state.dtype)
         whole = _rescale(finish(replace(whole, pending=first_block)), state.exponent)
@@ -351,7 +368,7 @@ def warn_if_sorted(state):
         else "Shuffle the rows, or use method='gram', 'frequent_directions', or referee=True."
     )
     warnings.warn(
-        f"the rows look sorted: blocks drift by {history.drift():.1f} standard deviations (3 is suspicious), "
+        f"the rows look sorted: blocks drift by {history.drift():.1f} standard deviations (4 is suspicious), "
         f"and method={state.config.method!r} assumes a random order. {remedy}",
         OrderWarning,
         stacklevel=4,
@@ -363,7 +380,7 @@ def output(state, array, *, scale=0):
     """Return an internal array in the dtype of the results; with ``scale=1`` in the units of the data."""
     xp = _namespace(array)
     if scale:
-        array = _times_power_of_two(array, state.exponent)
+        array = times_power_of_two(array, state.exponent)
     name = state.dtype
     if name.startswith("complex") and not dtype_name(array.dtype).startswith("complex"):
         name = {"complex64": "float32", "complex128": "float64"}[name]
@@ -382,11 +399,15 @@ def peek(X, block_size):
     import itertools
 
     if hasattr(X, "shape") and hasattr(X, "dtype") and len(X.shape) == 2:
+        if X.shape[1] == 0:
+            raise ValueError(invalid("X", "of at least one feature", f"shape {tuple(X.shape)}"))
         return X.shape[1], X.dtype, X
     blocks = (block for block in row_blocks(X, block_size) if block.shape[0])
     first = next(blocks, None)
     if first is None:
         raise ValueError(invalid("X", "a stream of at least one row", "0 rows"))
+    if first.shape[1] == 0:
+        raise ValueError(invalid("X", "of at least one feature", f"shape {tuple(first.shape)}"))
     return first.shape[1], first.dtype, itertools.chain((first,), blocks)
 
 
@@ -398,9 +419,9 @@ def _admit(state, rows):
         raise ValueError(invalid("X", "two-dimensional, one row a sample", f"shape {tuple(rows.shape)}"))
     if sp.issparse(rows):
         rows = rows.tocsr()
+    if array_api_compat.is_torch_array(rows) and rows.requires_grad:
+        rows = rows.detach()  # or the state would keep the graph of the whole stream
     d = rows.shape[1]
-    if d == 0:
-        raise ValueError(invalid("X", "of at least one feature", f"shape {tuple(rows.shape)}"))
     if state.n_features not in (None, d):
         raise ValueError(
             invalid("X", f"of {state.n_features} features like the rows before", f"{d} features")
@@ -453,7 +474,7 @@ def _fast_forward(state, rows, first, last):
         or state.referee is not None
         or not isinstance(rows, np.ndarray)
         or rows.dtype.kind == "c"
-        or not 2**-500 < 2.0**-state.exponent < 2**500
+        or abs(state.exponent) > 500
     ):
         return state, 0
     size = state.config.rows_per_block(rows.shape[1])
@@ -500,7 +521,7 @@ def _start_method(name, config, like, xp, entropy):
 def _scaled(state, rows, xp):
     """Return the state, the rows in its units, and their squared norms; raise on non-finite entries."""
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = _times_power_of_two(rows, -state.exponent) if state.exponent else rows
+        scaled = times_power_of_two(rows, -state.exponent) if state.exponent else rows
         norms_sq = to_host(row_norms_sq(scaled, xp))
     if _SMALL**2 < norms_sq.max() < _LARGE**2:
         return state, scaled, norms_sq
@@ -510,7 +531,7 @@ def _scaled(state, rows, xp):
     if peak == 0.0 or (exponent <= state.exponent and seen):
         return state, scaled, norms_sq  # nothing, or too small to count
     state = _rescale(state, exponent)
-    rows = _times_power_of_two(rows, -exponent)
+    rows = times_power_of_two(rows, -exponent)
     return state, rows, to_host(row_norms_sq(rows, xp))
 
 
@@ -537,16 +558,19 @@ def _energy(state):
 def _rescale(state, exponent):
     if exponent == state.exponent:
         return state
-    # Two factors, since one of 2**-2000 underflows.
+    # In steps whose squares neither overflow nor vanish.
     shift = state.exponent - exponent
     methods, referee = state.methods, state.referee
-    for factor in (2.0 ** (shift // 2), 2.0 ** (shift - shift // 2)):
+    while shift:
+        step = max(-400, min(400, shift))
+        shift, factor = shift - step, 2.0**step
         methods = {name: method.rescaled(factor) for name, method in methods.items()}
         referee = referee.rescaled(factor) if referee is not None else None
     return replace(state, exponent=exponent, methods=methods, referee=referee)
 
 
-def _times_power_of_two(rows, exponent):
+def times_power_of_two(rows, exponent):
+    """Return ``rows * 2**exponent``, in two factors since one may be out of range."""
     return rows * 2.0 ** (exponent // 2) * 2.0 ** (exponent - exponent // 2)
 
 

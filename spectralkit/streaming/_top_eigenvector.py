@@ -52,6 +52,7 @@ def top_eigenvector(
     referee="auto",
     center=False,
     memory_limit=None,
+    callback=None,
 ):
     """
     Find the top eigenvector of ``A'A`` in one pass over the rows of ``A``.
@@ -88,6 +89,9 @@ def top_eigenvector(
         Whether to subtract the mean of the rows.
     memory_limit : int or None, default=None
         Bytes that state and two blocks may take; None lets ``gram`` use 128 MiB.
+    callback : callable or None, default=None
+        Called with an ``IterationInfo`` after each part of the stream that is read, its figure the number of
+        rows seen; reading stops when it returns True. Not called for a Dask array.
 
     Returns
     -------
@@ -154,7 +158,7 @@ def top_eigenvector(
         center=center,
         memory_limit=memory_limit,
     )
-    state, spectrum, chosen = summarise(run(X, config, entropy=as_entropy(rng)))
+    state, spectrum, chosen = summarise(run(X, config, entropy=as_entropy(rng), callback=callback))
     warn_if_sorted(state)
     return TopEigenvectorResult(
         vector=components(state, spectrum)[0, :],

@@ -63,7 +63,7 @@ def check_ratio(residual, norm, n, dtype, *, threshold=30):
         ratio = 0.0 if residual == 0.0 else math.inf
     else:
         ratio = residual / norm / (max(n, 1) * eps(dtype))  # in this order nothing underflows
-    if not ratio <= threshold:  # also true for NaN
+    if not 0 <= ratio <= threshold:  # also true for NaN
         raise AssertionError(
             f"ratio {ratio:.3g} is above the threshold {threshold:g}: "
             f"residual {residual:.3g}, norm {norm:.3g}, n {n}, eps {eps(dtype):.3g}"

@@ -56,6 +56,9 @@ def run(chosen=(), out="spectralkit-tour"):
         return 1
     started = time.perf_counter()
     folder = pathlib.Path(out)
+    if folder.exists() and not folder.is_dir():
+        print(f"--out must be a folder; got the file {folder}.", file=sys.stderr)
+        return 2
     folder.mkdir(parents=True, exist_ok=True)
     route = [stop for family in dict.fromkeys(chosen or known) for stop in stops(family)]
     visited = []

@@ -24,12 +24,14 @@ def test_none_differs():
     assert as_rng(None).random() != as_rng(None).random()
 
 
-@pytest.mark.parametrize("wrong", [-1, 1.5, "0", True, [1, 2]])
-def test_wrong(wrong):
-    with pytest.raises(ValueError, match=r"^rng must be None, a non-negative integer or a numpy"):
+@pytest.mark.parametrize(
+    ("wrong", "error"), [(-1, ValueError), *((w, TypeError) for w in (1.5, "0", True, [1]))]
+)
+def test_wrong(wrong, error):
+    with pytest.raises(error, match=r"^rng must be None, a non-negative integer or a numpy"):
         as_rng(wrong)
-    with pytest.raises(ValueError, match=r"^rng must be None"):
-        as_entropy(wrong)
+    with pytest.raises(error, match=r"^random_state must be None"):
+        as_entropy(wrong, "random_state")
 
 
 def test_entropy():

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from spectralkit.streaming import StreamingPCA, StreamingTopEigenvector, frequent_directions, top_eigenvector
+from spectralkit.streaming import (
+    StreamingPCA,
+    StreamingTopEigenvector,
+    frequent_directions,
+    top_eigenvector,
+    tree_merge,
+)
 
 X = np.random.default_rng(0).standard_normal((400, 6))
 
@@ -19,7 +25,7 @@ X = np.random.default_rng(0).standard_normal((400, 6))
         ({"block_size": 0}, "block_size must be an integer of at least 1; got 0"),
         ({"subspace_dim": 0}, "subspace_dim"),
         ({"sketch_size": 0}, "sketch_size"),
-        ({"referee": "yes"}, "referee must be 'auto', True or False; got 'yes'"),
+        ({"referee": "yes"}, "referee must be one of 'auto'; got 'yes'"),
         ({"method": "gram", "referee": True}, "referee must be False unless"),
         ({"memory_limit": 10}, "memory_limit must be at least"),
         ({"method": "gram", "memory_limit": 10}, "memory_limit must be at least"),
@@ -32,9 +38,18 @@ def test_parameters(parameters, match):
         StreamingTopEigenvector(**parameters).fit(X)
 
 
-@pytest.mark.parametrize(
-    "parameters", [{"n_heavy": 1.5}, {"block_size": True}, {"sketch_size": "8"}, {"heavy_threshold": "x"}]
-)
+WRONG_TYPES = [
+    {"n_heavy": 1.5},
+    {"referee": 1},
+    {"center": "no"},
+    {"rng": "x"},
+    {"block_size": True},
+    {"sketch_size": "8"},
+    {"heavy_threshold": "x"},
+]
+
+
+@pytest.mark.parametrize("parameters", WRONG_TYPES)
 def test_parameter_types(parameters):
     with pytest.raises(TypeError, match="must be"):
         top_eigenvector(X, **parameters)
@@ -133,3 +148,33 @@ def test_inputs_are_not_modified():
     for method in ("oja", "gram", "frequent_directions", "oja_grid", "block_power"):
         top_eigenvector(A, method=method, center=True)
         np.testing.assert_array_equal(A, before)
+
+
+def test_flags_and_seeds_of_estimators():
+    assert StreamingPCA(1, method="oja", referee=np.True_).fit(X).state_.config.referee is True
+    for wrong in ({"center": "no"}, {"referee": 1}, {"random_state": 1.5}):
+        with pytest.raises(TypeError, match="must be"):
+            StreamingPCA(2, **wrong).fit(X)
+    with pytest.raises(ValueError, match="random_state must be"):
+        StreamingPCA(2, random_state=-1).fit(X)
+
+
+@pytest.mark.parametrize("bad", [0, -1])
+def test_block_size_is_checked_first(bad):
+    with pytest.raises(ValueError, match="block_size must be"):
+        frequent_directions(X, 3, block_size=bad)
+    with pytest.raises(ValueError, match="block_size must be"):
+        StreamingPCA(2, block_size=bad).fit(iter([X]))
+
+
+def test_masked_arrays_and_no_columns():
+    with pytest.raises(TypeError, match="without a mask"):
+        top_eigenvector(np.ma.masked_greater(X, 1))
+    with pytest.raises(ValueError, match="at least one feature"):
+        top_eigenvector(np.empty((5, 0)))
+
+
+def test_tree_merge_of_other_things():
+    for wrong in ([1, 2], [StreamingPCA().fit(X), StreamingPCA().fit(X).state_]):
+        with pytest.raises(TypeError, match="states must be"):
+            tree_merge(wrong)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectralkit.streaming import StreamingPCA, frequent_directions, tree_merge
+from spectralkit.streaming._stream import finish
 
 
 def textbook_bounds(A, size):
@@ -64,11 +65,7 @@ def test_bound_holds_after_merges(seed, workers, center):
     ]
     merged = tree_merge(parts)
     C = A - A.mean(axis=0) if center else A
-    B = merged.state_.main.sketch if not merged.state_.pending else None
-    if B is None:
-        from spectralkit.streaming._stream import finish
-
-        B = finish(merged.state_).main.sketch
+    B = finish(merged.state_).main.sketch
     assert sketch_error(C, B) <= merged.error_bound_ * (1 + 1e-6) + slack(C)
     assert merged.error_bound_ <= textbook_bounds(C, 8).min() * (1 + 1e-6) + slack(C)
     np.testing.assert_allclose(merged.frobenius_sq_, np.sum(C**2))
@@ -112,3 +109,22 @@ def test_cutting_the_stream_changes_no_bit():
     pieces = frequent_directions((A[i : i + 13] for i in range(0, 700, 13)), 5)
     np.testing.assert_array_equal(whole.sketch, pieces.sketch)
     assert whole.error_bound == pieces.error_bound
+
+
+def test_certificate_includes_rounding():
+    for seed in range(50):
+        A = np.random.default_rng(seed).standard_normal((40, 60))
+        result = frequent_directions(A, 40)
+        assert sketch_error(A, result.sketch) <= result.error_bound
+    # Centred about a mean of a million the entries themselves are rounded.
+    A = np.random.default_rng(0).standard_normal((2000, 1)) @ np.ones((1, 6)) + 1e6
+    pca = StreamingPCA(1, method="frequent_directions", sketch_size=8).fit(A)
+    exact = A.astype(np.longdouble) - A.astype(np.longdouble).mean(axis=0)
+    gram = (exact.T @ exact).astype(np.float64)
+    sketch = finish(pca.state_).main.sketch
+    assert np.linalg.norm(gram - sketch.T @ sketch, 2) <= pca.error_bound_
+
+
+def test_sketch_that_overflows_its_dtype():
+    with pytest.raises(ValueError, match="wider dtype"):
+        frequent_directions(np.full((5000, 20), 1000, np.float16), 3)

@@ -259,3 +259,55 @@ def test_any_elements_give_an_answer_or_a_named_error(X, method, center):
     else:
         with pytest.raises(ValueError, match="finite"):
             top_eigenvector(X, method=method, rng=0, center=center)
+
+
+@pytest.mark.filterwarnings("ignore::spectralkit.streaming.OrderWarning")
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("center", [False, True])
+def test_one_row_outweighs_all_others(method, center):
+    for place in (0, 300, 2000, 2559, 2560):
+        X = np.random.default_rng(place).standard_normal((2561, 8))
+        X[place] *= 1e200
+        found = top_eigenvector(X, method=method, rng=0, center=center).vector
+        assert abs(found @ (X[place] / 1e200)) > (1 - 1e-3) * np.linalg.norm(X[place] / 1e200)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_subnormal_rows_after_zeros(stream, method):
+    estimator = StreamingTopEigenvector(method=method, random_state=0).partial_fit(np.zeros((600, 24)))
+    estimator.partial_fit(stream * 1e-318)
+    assert estimator.singular_values_[0] > 0
+
+
+def test_fewer_rows_than_components():
+    X = np.random.default_rng(0).standard_normal((3, 8))
+    for method in ("oja", "gram", "frequent_directions", "incremental_svd"):
+        pca = StreamingPCA(5, method=method).fit(X)
+        assert pca.components_.shape == (5, 8)
+        np.testing.assert_allclose(pca.components_ @ pca.components_.T, np.eye(5), atol=1e-9)
+
+
+def test_centred_sparse_gram_does_not_cancel(stream):
+    dense = StreamingPCA(2, method="gram").fit(stream + 1e6)
+    sparse = StreamingPCA(2, method="gram").fit(sp.csr_matrix(stream + 1e6))
+    np.testing.assert_allclose(sparse.eigenvalues_, dense.eigenvalues_, rtol=1e-9)
+
+
+def test_figures_have_the_dtype_of_the_components(stream):
+    pca = StreamingPCA(2).fit(stream.astype(np.float32))
+    for name in (
+        "components_",
+        "mean_",
+        "singular_values_",
+        "explained_variance_",
+        "explained_variance_ratio_",
+    ):
+        assert getattr(pca, name).dtype == np.float32, name
+    assert pca.eigenvalues_.dtype == np.float64  # a sum over the stream, which may overflow float32
+    assert pca.transform(stream.astype(np.float16)).dtype == np.float16
+
+
+def test_torch_graphs_are_not_kept(stream):
+    torch = pytest.importorskip("torch")
+    X = torch.asarray(stream[:600]).requires_grad_()
+    assert not StreamingPCA(2, method="oja").fit(X).components_.requires_grad

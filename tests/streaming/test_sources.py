@@ -246,3 +246,60 @@ def test_memory_over_a_memmap_does_not_grow_with_its_length(tmp_path, method):
     )
     growth, state = map(int, done.stdout.split())
     assert growth <= state + 20 * 2**20
+
+
+def test_empty_dask_and_hdf5(tmp_path):
+    da, h5py = pytest.importorskip("dask.array"), pytest.importorskip("h5py")
+    fitted = StreamingPCA(1).fit(np.eye(5))
+    with h5py.File(tmp_path / "empty.h5", "w") as file:
+        for empty in (da.from_array(np.empty((0, 5))), file.create_dataset("x", shape=(0, 5), dtype="f8")):
+            with pytest.raises(ValueError, match="at least one row"):
+                fitted.fit(empty)
+    assert fitted.n_samples_seen_ == 5
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_dask_chunks_of_unknown_length(table, method):
+    da = pytest.importorskip("dask.array")
+    X = da.from_array(table, chunks=(500, 12))
+    chosen = X[X[:, 0] > 0]
+    result = top_eigenvector(chosen, method=method, rng=0)
+    assert result.n_samples == int(np.sum(table[:, 0] > 0))
+
+
+def test_dask_through_the_estimator(table):
+    da = pytest.importorskip("dask.array")
+    X = da.from_array(table, chunks=(500, 12))
+    pca = StreamingPCA(2).fit(table)
+    assert pca.score(X) == pytest.approx(pca.score(table), rel=1e-9)
+    back = pca.inverse_transform(pca.transform(X)).compute()
+    np.testing.assert_allclose(back, pca.inverse_transform(pca.transform(table)), atol=1e-4)
+    for wrong in (X[:, :1], X[:, :5]):
+        with pytest.raises(ValueError, match="features"):
+            pca.transform(wrong)
+        with pytest.raises(ValueError, match="features"):
+            pca.partial_fit(wrong)
+
+
+def test_score_leaves_a_csr_matrix_alone(table):
+    X = sp.csr_matrix((np.array([1.0, 2, 3, 4]), np.array([3, 1, 2, 2]), np.array([0, 2, 4])), shape=(2, 4))
+    indices, data = X.indices.copy(), X.data.copy()
+    StreamingPCA(1).fit(X).score(X)
+    np.testing.assert_array_equal(X.indices, indices)
+    np.testing.assert_array_equal(X.data, data)
+
+
+def test_callback_and_log(table, caplog):
+    seen = []
+
+    def stop_after_three(info):
+        seen.append(info)
+        return len(seen) == 3
+
+    result = top_eigenvector(iter(np.array_split(table, 10)), callback=stop_after_three)
+    assert [info.iteration for info in seen] == [1, 2, 3]
+    assert result.n_samples == seen[-1].figure == 900
+    with caplog.at_level("INFO", logger="spectralkit"):
+        StreamingPCA(2, verbose=1).fit(iter(np.array_split(table, 4)))
+    assert len(caplog.records) == 4
+    assert "3000 rows" in caplog.records[-1].message

@@ -133,7 +133,7 @@ def test_save_and_load(tmp_path, stream, method, sparse):
 
 def test_load_rejects_other_files(tmp_path):
     np.savez(tmp_path / "other.npz", a=np.ones(3))
-    with pytest.raises(ValueError, match="written by save"):
+    with pytest.raises(ValueError, match="save has written"):
         load_state(tmp_path / "other.npz")
 
 
@@ -183,3 +183,87 @@ def test_same_seed_same_bytes(stream):
     runs = [top_eigenvector(stream, method="oja", rng=7).vector for _ in range(2)]
     np.testing.assert_array_equal(*runs)
     assert not np.array_equal(runs[0], top_eigenvector(stream, method="oja", rng=8).vector)
+
+
+@pytest.mark.parametrize("center", [False, True])
+@pytest.mark.parametrize("rows", [100, 256, 257, 512])
+def test_oja_merges_shards_of_about_one_block(center, rows):
+    """A shard of exactly one block has nothing but its start: that must carry its weight in the merge."""
+    X, _ = make_spiked_stream(8192, 64, gap=13, rng=0)
+    reference = np.linalg.eigh(X.T @ X)
+    parts = [
+        StreamingTopEigenvector(method="oja", center=center, random_state=i).fit(X[first : first + rows])
+        for i, first in enumerate(range(0, len(X), rows))
+    ]
+    merged = tree_merge(parts)
+    assert 1 - (merged.components_[0] @ reference[1][:, -1]) ** 2 < 1e-3
+    assert merged.eigenvalues_[0] == pytest.approx(reference[0][-1], rel=0.1)
+
+
+@pytest.mark.parametrize("n", [255, 256, 257])
+@pytest.mark.parametrize("center", [False, True])
+def test_oja_around_the_first_block(n, center):
+    X, _ = make_spiked_stream(n, 40, gap=13, rng=1)
+    A = X - X.mean(axis=0) if center else X
+    values, vectors = np.linalg.eigh(A.T @ A)
+    estimator = StreamingTopEigenvector(method="oja", center=center, random_state=0).fit(X)
+    assert 1 - (estimator.components_[0] @ vectors[:, -1]) ** 2 < 1e-2
+    assert estimator.eigenvalues_[0] == pytest.approx(values[-1], rel=0.05)
+
+
+@pytest.mark.parametrize("method", MERGEABLE)
+def test_merge_at_a_tiny_scale_with_a_state_of_pending_rows(stream, method):
+    X = stream * 1e-200
+    merged = StreamingPCA(1, method=method, random_state=0).fit(X[:11_000])
+    merged.merge(StreamingPCA(1, method=method, random_state=0).fit(X[11_000:11_030]))
+    whole = StreamingPCA(1, method=method, random_state=0).fit(X[:11_030])
+    np.testing.assert_allclose(merged.singular_values_, whole.singular_values_, rtol=1e-2)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_state_holds_the_callers_memory(method):
+    X = np.random.default_rng(0).standard_normal((600, 8))
+    X[300] *= 1e6
+    estimator = StreamingTopEigenvector(method=method, random_state=0).fit(X)
+    state, components = estimator.state_, estimator.components_.copy()
+    X[:] = 0
+    np.testing.assert_array_equal(StreamingTopEigenvector.from_state(state).components_, components)
+
+
+def test_changed_parameters_need_a_new_fit(stream):
+    pca = StreamingPCA(2, method="oja").fit(stream)
+    pca.set_params(n_components=3)
+    with pytest.raises(ValueError, match="Call fit to start anew"):
+        pca.partial_fit(stream)
+    assert pca.fit(stream).components_.shape == (3, 30)
+
+
+def test_feature_names_follow_the_fit(stream):
+    pd = pytest.importorskip("pandas")
+    names = [f"x{j}" for j in range(30)]
+    pca = StreamingPCA(2).fit(pd.DataFrame(stream, columns=names))
+    other = StreamingPCA(2).fit(pd.DataFrame(stream, columns=names[::-1]))
+    with pytest.raises(ValueError, match="fitted on the features"):
+        pca.merge(other)
+    pca.fit(iter([stream[:, :5]]))
+    assert pca.n_features_in_ == 5
+    assert not hasattr(pca, "feature_names_in_")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut short"])
+def test_load_of_a_damaged_file(tmp_path, content):
+    (tmp_path / "bad.npz").write_bytes(content)
+    with pytest.raises(ValueError, match="save has written"):
+        load_state(tmp_path / "bad.npz")
+
+
+def test_keyboard_interrupt_leaves_no_trace(stream):
+    def interrupted():
+        yield stream[:500]
+        raise KeyboardInterrupt
+
+    estimator = StreamingPCA(2, method="oja", random_state=0).partial_fit(stream[:1000])
+    before = dict(vars(estimator))
+    with pytest.raises(KeyboardInterrupt):
+        estimator.partial_fit(interrupted())
+    assert vars(estimator) == before
