@@ -59,6 +59,12 @@ def validate_table(estimator, X, *, reset, ensure_finite=True):
     TypeError
         If its dtype is not supported.
     """
+    if _is_plain(X) and not ensure_finite and not hasattr(estimator, "feature_names_in_"):
+        # What scikit-learn's validation comes to for these, at a tenth of its cost: streams call it often.
+        if reset:
+            estimator.n_features_in_ = X.shape[1]
+        if X.shape[1] == estimator.n_features_in_:
+            return X
     if not array_api_compat.is_array_api_obj(X) or isinstance(X, np.ndarray):
         X = validate_data(
             estimator, X, reset=reset, accept_sparse="csr", dtype="numeric", ensure_all_finite=ensure_finite
@@ -99,6 +105,17 @@ def validate_table(estimator, X, *, reset, ensure_finite=True):
     ):
         raise ValueError(invalid("X", "finite", "NaN or infinity", "Drop or impute those rows."))
     return X
+
+
+def _is_plain(X):
+    """Return whether ``X`` is a non-empty numeric matrix of NumPy's own, which needs no conversion."""
+    return (
+        type(X) in (np.ndarray, np.memmap)
+        and X.ndim == 2
+        and X.dtype.kind in "fiub"
+        and X.size > 0
+        and X.itemsize <= 8
+    )
 
 
 def check_same_library(estimator, X, fitted):

@@ -95,9 +95,17 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             If the rows look sorted and the method assumes a random order.
         """
         with unchanged_on_error(self):
-            for name in ("_summary", "_order_warned", "_entropy", "n_features_in_", "feature_names_in_"):
+            for name in (
+                "_summary",
+                "_order_warned",
+                "_entropy",
+                "_parameters",
+                "n_features_in_",
+                "feature_names_in_",
+            ):
                 vars(self).pop(name, None)
             self._consume(X)
+            self._warn_if_sorted()
         return self
 
     def partial_fit(self, X, y=None):
@@ -127,8 +135,15 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             Once, when the rows begin to look sorted and the method assumes a random order.
         """
         with unchanged_on_error(self):
+            before = self._blocks_seen()
             self._consume(X)
+            # The test costs more than a block: it is made at every eighth.
+            if self._blocks_seen() // 8 > before // 8:
+                self._warn_if_sorted()
         return self
+
+    def _blocks_seen(self):
+        return self.n_samples_seen_ // self.state_.config.block_size if hasattr(self, "_summary") else 0
 
     def _consume(self, X):
         state = self._summary.state if hasattr(self, "_summary") else None
@@ -142,20 +157,26 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         else:
             X = validate_table(self, X, reset=state is None, ensure_finite=False)
             d, dtype = X.shape[1], X.dtype
+        parameters = {name: value for name, value in vars(self).items() if name[0] != "_" and name[-1] != "_"}
         if state is None:
             config = make_config(d, dtype, **self._config_parameters())
             self._entropy = as_entropy(self.random_state, "random_state")
+        elif parameters == getattr(self, "_parameters", None):
+            config = state.config
         else:
             config = make_config(d, state.dtype, **self._config_parameters())
             if config != state.config:
                 constraint = f"those of the rows before, {state.config}"
                 raise ValueError(invalid("the parameters", constraint, config, "Call fit to start anew."))
+        self._parameters = parameters
         callback = self._log if self.verbose else None
         state = run(X, config, entropy=self._entropy, state=state, callback=callback)
         self.n_features_in_ = state.n_features
         self._summary = _Summary(state)
+
+    def _warn_if_sorted(self):
         if not getattr(self, "_order_warned", False):
-            self._order_warned = warn_if_sorted(state)
+            self._order_warned = warn_if_sorted(self._summary.state, stacklevel=4)
 
     def _log(self, info):
         logging.getLogger("spectralkit").info(
@@ -240,7 +261,7 @@ class _StreamingEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             raise ValueError(
                 f"state must be of one component; got {state.config.n_components}. Use StreamingPCA."
             )
-        estimator = cls(**parameters)
+        estimator = cls(**parameters, random_state=state.entropy)
         estimator._entropy = state.entropy
         estimator.n_features_in_ = state.n_features
         estimator._summary = _Summary(state)

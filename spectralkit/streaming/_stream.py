@@ -357,7 +357,7 @@ def summarise(state):
     return state, spectrum, name
 
 
-def warn_if_sorted(state):
+def warn_if_sorted(state, *, stacklevel):
     """Emit an OrderWarning if the rows look sorted and the method minds."""
     history = getattr(state.main, "history", None) if state.methods else None
     if history is None or not history.suspicious:
@@ -371,7 +371,7 @@ def warn_if_sorted(state):
         f"the rows look sorted: blocks drift by {history.drift():.1f} standard deviations (4 is suspicious), "
         f"and method={state.config.method!r} assumes a random order. {remedy}",
         OrderWarning,
-        stacklevel=4,
+        stacklevel=stacklevel,
     )
     return True
 

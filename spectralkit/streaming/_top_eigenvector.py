@@ -159,7 +159,7 @@ def top_eigenvector(
         memory_limit=memory_limit,
     )
     state, spectrum, chosen = summarise(run(X, config, entropy=as_entropy(rng), callback=callback))
-    warn_if_sorted(state)
+    warn_if_sorted(state, stacklevel=3)
     return TopEigenvectorResult(
         vector=components(state, spectrum)[0, :],
         eigenvalue=state.squared(spectrum.values[0]),
