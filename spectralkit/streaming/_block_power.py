@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from spectralkit._core.namespaces import to_host
+from spectralkit._core.namespaces import from_host, to_host
 from spectralkit._core.random import block_rng
 from spectralkit.streaming._heavy import HeavyStore
 from spectralkit.streaming._linalg import adjoint, orthonormal_columns, random_columns, top_eigenpairs
@@ -31,10 +31,9 @@ class BlockPowerState(OjaState):
     def start(cls, config, like, xp, entropy):
         """Return the state before the first row."""
         basis = orthonormal_columns(random_columns(block_rng(entropy, 0), like.shape[1], 1, like, xp), xp)
-        device = getattr(basis, "device", None) if not isinstance(basis, np.ndarray) else None
-        heavy = HeavyStore.empty(like.shape[1], like.dtype, xp, device)
-        lam = xp.real(basis[0, :]) * 0 if basis.dtype in (xp.complex64, xp.complex128) else basis[0, :] * 0
-        return cls(basis, lam, 0.0, Moments(), heavy, History.empty(), basis * 0, 0, config.block_size)
+        lam = from_host(np.zeros(1), xp, basis)
+        heavy, history = HeavyStore.empty(like, xp), History.empty()
+        return cls(basis, lam, 0.0, Moments(), heavy, history, basis * 0, 0, config.block_size)
 
     def rescaled(self, factor):
         """Return the state of the same stream multiplied by ``factor``."""
@@ -44,7 +43,7 @@ class BlockPowerState(OjaState):
         """Return this state and 0: there is no compiled path."""
         return self, 0
 
-    def first(self, blocks, mean, m, config, xp):
+    def first(self, rows, mean, config, xp):
         """Start from the random vector: the published algorithm does not look at the first rows twice."""
         return None
 

@@ -1,5 +1,6 @@
 """The parameters of a stream, and the choice of the method."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,8 +16,18 @@ SEQUENTIAL = ONE_VECTOR
 APPROXIMATE = ("oja", *ONE_VECTOR)
 # Beside oja the referee judges a method for each order that oja cannot stand.
 CANDIDATES = ("incremental_svd", "frequent_directions", "oja_grid")
+# A vector of the grid counts as converged when its norm has grown by d to this power.
+CERTIFICATE = 2.0
+# The smallest rate of the grid is kept below 2**-HEADROOM over the energy so far: until then its vector has
+# not moved.
+HEADROOM = 4
 # 8 d^2 bytes up to d = 4096: below that the exact Gram matrix is also the fastest method.
 DEFAULT_MEMORY_LIMIT = 2**27
+
+
+def grid_size(d):
+    """Return the number of rates of ``oja_grid``: from one that has not moved to one that has converged."""
+    return 2 + HEADROOM + math.ceil(math.log2(d * CERTIFICATE * max(math.log(d), 1.0)))
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Config:
         rows = {
             "oja": 2 * k + self.n_heavy,
             "block_power": 3 + self.n_heavy,
-            "oja_grid": 24,
+            "oja_grid": grid_size(d),
             "frequent_directions": 3 * size,
             "incremental_svd": 3 * size,
             "gram": d,
@@ -82,7 +93,8 @@ def make_config(
     """
     check_option("method", method, METHODS)
     if isinstance(referee, str):
-        check_option("referee", referee, ("auto",))
+        if referee != "auto":
+            raise ValueError(invalid("referee", "'auto', True or False", referee))
     else:
         referee = check_flag("referee", referee)
     n_components = check_integer("n_components", n_components, 1)

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from spectralkit._core.namespaces import from_host
+from spectralkit.streaming._linalg import zeros
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,9 @@ class HeavyStore:
     norms_sq: np.ndarray
 
     @classmethod
-    def empty(cls, d, dtype, xp, device=None):
-        """Return a store without rows."""
-        return cls(xp.empty((0, d), dtype=dtype, device=device), np.empty(0))
+    def empty(cls, like, xp):
+        """Return a store without rows, for rows like these."""
+        return cls(zeros((0, like.shape[1]), like, xp), np.empty(0))
 
     @property
     def total(self):
@@ -52,7 +53,7 @@ class HeavyStore:
             candidates = np.sort(candidates[heaviest])
         held = len(self.norms_sq)
         if np.array_equal(candidates, np.arange(held)):
-            return self, [(rows, norms_sq)]
+            return self, [(rows, norms_sq)] if len(norms_sq) else []
         chosen = np.zeros(len(everyone), dtype=bool)
         chosen[candidates] = True
         stays, enters = np.flatnonzero(chosen[:held]), np.flatnonzero(chosen[held:])

@@ -4,13 +4,22 @@ import numpy as np
 import scipy.sparse as sp
 
 from spectralkit._core.dtypes import dtype_name
-from spectralkit._core.namespaces import from_host
+from spectralkit._core.namespaces import from_host, is_numpy
 
 
 def is_complex(array):
     """Return whether an array is complex; of NumPy's dtypes the kind is asked, since their names are slow."""
     kind = getattr(array.dtype, "kind", None)
     return kind == "c" if kind is not None else dtype_name(array.dtype).startswith("complex")
+
+
+def zeros(shape, like, xp):
+    """Return zeros of the dtype and on the device of rows, which may be a CSR matrix."""
+    return (
+        xp.zeros(shape, dtype=like.dtype)
+        if is_numpy(xp)
+        else xp.zeros(shape, dtype=like.dtype, device=like.device)
+    )
 
 
 def adjoint(a, xp):

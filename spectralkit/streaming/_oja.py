@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from spectralkit._core.namespaces import from_host, is_numpy, to_host
+from spectralkit._core.namespaces import from_host, to_host
 from spectralkit._core.random import block_rng
 from spectralkit.streaming._heavy import HeavyStore
 from spectralkit.streaming._linalg import (
@@ -50,10 +50,7 @@ class OjaState:
         k = min(max(config.subspace_dim, config.n_components + 1), d)
         basis = orthonormal_columns(random_columns(block_rng(entropy, 0), d, k, like, xp), xp)
         lam = from_host(np.zeros(k), xp, basis)
-        heavy = HeavyStore.empty(
-            d, like.dtype, xp, getattr(basis, "device", None) if not is_numpy(xp) else None
-        )
-        return cls(basis, lam, 0.0, Moments(), heavy, History.empty())
+        return cls(basis, lam, 0.0, Moments(), HeavyStore.empty(like, xp), History.empty())
 
     @property
     def n_samples(self):
@@ -142,11 +139,12 @@ class OjaState:
         state = replace(self, basis=basis.T, lam=lam, t=self.t + done, light=light, history=history)
         return state, done * size
 
-    def first(self, blocks, mean, m, config, xp):
+    def first(self, rows, mean, config, xp):
         """Return the state after the first light rows, which give it its basis."""
-        basis = _first_basis(self, blocks, mean, config, xp)
+        m = rows.shape[0]
+        basis = _first_basis(self, rows, mean, config, xp)
         # Quotients of the rows that the basis was made from: high, but all there is until the next block.
-        lam = column_dots(basis, _products(blocks, basis, mean, None, xp), xp) / m
+        lam = column_dots(basis, _products(rows, basis, mean, None, xp), xp) / m
         return replace(self, basis=basis, lam=lam, t=m / config.block_size)
 
     def step(self, products, ell, m, config, xp, gain=2.0):
@@ -253,68 +251,60 @@ def _norms_sq_about(rows, mean, xp):
 
 def _absorb_light(state, pairs, config, xp, gain=2.0):
     """Take one step of block Oja with the light rows in ``pairs`` of rows and squared norms."""
-    m = sum(block.shape[0] for block, _ in pairs)
-    if m == 0:
+    if not pairs:
         return state
-    dtype = state.basis.dtype
-    blocks = [b if sp.issparse(b) else xp.astype(b, dtype, copy=False) for b, _ in pairs]
-    if len(blocks) > 1 and not any(sp.issparse(block) for block in blocks):
-        blocks = [xp.concat(blocks, axis=0)]
-    light = state.light
+    rows = _stacked([block for block, _ in pairs], state.basis.dtype, xp)
+    m, light = rows.shape[0], state.light
     mean = mean_of_new = correction = None
     if config.center:
-        mean_of_new = sum(column_means(block, xp) * (block.shape[0] / m) for block in blocks)
-        blocks = [b if sp.issparse(b) else b - mean_of_new[None, :] for b in blocks]
+        mean_of_new = column_means(rows, xp)
         mean, correction = mean_shift(light.n, light.mean, m, mean_of_new, xp)
-        added = sum(float(to_host(xp.sum(_norms_sq_about(b, mean_of_new, xp)))) for b in blocks)
+        rows = rows if sp.issparse(rows) else rows - mean_of_new[None, :]
+        added = float(to_host(xp.sum(_norms_sq_about(rows, mean_of_new, xp))))
         if correction is not None:
             added += float(to_host(xp.sum(row_norms_sq(correction[None, :], xp))))
     else:
         added = sum(float(norms_sq.sum()) for _, norms_sq in pairs)
-    light = Moments(light.n + m, mean, light.frobenius_sq + added)
+    state = replace(state, light=Moments(light.n + m, mean, light.frobenius_sq + added))
     if added == 0.0:
-        return replace(state, light=light)
-    state = replace(state, light=light)
+        return state
     if state.t == 0 and correction is None:
-        started = state.first(blocks, mean_of_new, m, config, xp)
+        started = state.first(rows, mean_of_new, config, xp)
         if started is not None:
             return started
-    products = _products(blocks, state.basis, mean_of_new, correction, xp)
+    products = _products(rows, state.basis, mean_of_new, correction, xp)
     ell = column_dots(state.basis, products, xp) / m
     # With the correction row the expectation is the same for every block, and a drifting mean shows.
     history = state.history.extended([added / m], [float(to_host(ell)[0])])
     return replace(state.step(products, ell, m, config, xp, gain), history=history)
 
 
-def _products(blocks, basis, mean, correction, xp):
-    """Return the scatter of the centred rows times the basis."""
-    products = None
-    for block in blocks:
-        term = adjoint(block, xp) @ (block @ basis)
-        if mean is not None and sp.issparse(block):
-            # (X - 1m)*(X - 1m)Q without making the zeros explicit. Here m is the mean of all the blocks.
-            own = column_means(block, xp)
-            size = block.shape[0]
-            term = term - size * (
-                np.outer(np.conj(mean), own @ basis)
-                + np.outer(np.conj(own), mean @ basis)
-                - np.outer(np.conj(mean), mean @ basis)
-            )
-        products = term if products is None else products + term
+def _stacked(blocks, dtype, xp):
+    """Return the rows of all blocks as one matrix; rows evicted from the store join a CSR block as CSR."""
+    if any(sp.issparse(block) for block in blocks):
+        return sp.vstack([sp.csr_matrix(block) for block in blocks], format="csr")
+    blocks = [xp.astype(block, dtype, copy=False) for block in blocks]
+    return xp.concat(blocks, axis=0) if len(blocks) > 1 else blocks[0]
+
+
+def _products(rows, basis, mean, correction, xp):
+    """Return the scatter of the rows times the basis: dense rows come centred, a CSR matrix does not."""
+    products = adjoint(rows, xp) @ (rows @ basis)
+    if mean is not None and sp.issparse(rows):
+        products = products - rows.shape[0] * np.outer(np.conj(mean), mean @ basis)
     if correction is not None:
         row = correction[None, :]
         products = products + adjoint(row, xp) @ (row @ basis)
     return products
 
 
-def _first_basis(state, blocks, mean, config, xp):
+def _first_basis(state, rows, mean, config, xp):
     """Return the start: the principal directions of the first light rows, completed by random ones.
 
     A random start costs a transient that decays only like 1/t; the directions of the first block remove
     it. The random columns keep every coordinate in play when the first rows are sparse: an iterate that
     is exactly zero in a coordinate stays so under rows that are coordinate vectors.
     """
-    (rows,) = blocks  # the store was empty, so nothing was evicted
     m, d = rows.shape
     k = min(config.n_components, m, d)
     center = mean is not None and sp.issparse(rows)

@@ -9,14 +9,10 @@ import scipy.sparse as sp
 
 from spectralkit._core.namespaces import from_host, is_numpy, to_host
 from spectralkit._core.random import block_rng
-from spectralkit.streaming._linalg import adjoint, random_columns, row_norms_sq
+from spectralkit.streaming._config import CERTIFICATE, HEADROOM, grid_size
+from spectralkit.streaming._linalg import adjoint, is_complex, random_columns, row_norms_sq
 from spectralkit.streaming._moments import Moments, absorb
 from spectralkit.streaming._spectrum import Spectrum
-
-# A vector counts as converged when its norm has grown by d to this power.
-CERTIFICATE = 2.0
-# The smallest rate is kept below 2**-HEADROOM over the energy so far: until then its vector has not moved.
-HEADROOM = 4
 
 
 @dataclass(frozen=True)
@@ -42,8 +38,7 @@ class OjaGridState:
     def start(cls, config, like, xp, entropy):
         """Return the state before the first row."""
         d = like.shape[1]
-        growth = CERTIFICATE * max(math.log(d), 1.0)
-        g = 2 + HEADROOM + math.ceil(math.log2(d * growth))
+        g = grid_size(d)
         vectors = random_columns(block_rng(entropy, 2), d, g, like, xp).T
         vectors = vectors / xp.sqrt(row_norms_sq(vectors, xp))[:, None]
         return cls(
@@ -157,7 +152,7 @@ def _grid_step(rows, rates, vectors, log_norms, energies, xp):
     rates_xp = from_host(rates, xp, vectors)
     for i in range(rows.shape[0]):
         row = rows[i, :]
-        conjugate = xp.conj(row) if "complex" in str(row.dtype) else row
+        conjugate = xp.conj(row) if is_complex(row) else row
         scores = vectors @ row
         energies += to_host(xp.abs(scores)) ** 2
         vectors = vectors + (rates_xp * scores)[:, None] * conjugate[None, :]

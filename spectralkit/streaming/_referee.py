@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from spectralkit._core.namespaces import from_host, is_numpy, to_host
 from spectralkit._core.random import block_rng
-from spectralkit.streaming._linalg import row_norms_sq
+from spectralkit.streaming._linalg import row_norms_sq, zeros
 from spectralkit.streaming._moments import Moments, absorb, merge_moments
 
 # Buckets: the energy of a direction is estimated to about sqrt(2 / 64) = 18 %, with errors largely shared
@@ -31,8 +31,7 @@ class RefereeState:
     @classmethod
     def start(cls, config, like, xp, entropy):
         """Return the state before the first row."""
-        device = {} if is_numpy(xp) else {"device": like.device}
-        return cls(xp.zeros((BUCKETS, like.shape[1]), dtype=like.dtype, **device), 0, Moments(), entropy)
+        return cls(zeros((BUCKETS, like.shape[1]), like, xp), 0, Moments(), entropy)
 
     def rescaled(self, factor):
         """Return the state of the same stream multiplied by ``factor``."""

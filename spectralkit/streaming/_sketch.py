@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from spectralkit._core.namespaces import from_host, is_numpy, to_host
+from spectralkit._core.namespaces import from_host, to_host
 from spectralkit._core.parallel import block_ranges
-from spectralkit.streaming._linalg import adjoint, orthonormal_columns
+from spectralkit.streaming._linalg import adjoint, orthonormal_columns, zeros
 from spectralkit.streaming._moments import Moments, absorb, merge_moments
 from spectralkit.streaming._spectrum import Spectrum
 
@@ -30,9 +30,8 @@ class FrequentDirectionsState:
     def start(cls, config, like, xp, entropy, *, alpha=None):
         """Return the state before the first row."""
         shape = (config.sketch_size, like.shape[1])
-        device = {} if is_numpy(xp) else {"device": like.device}
         alpha = config.alpha if alpha is None else alpha
-        return cls(xp.zeros(shape, dtype=like.dtype, **device), np.zeros(shape[0]), alpha, 0.0, Moments())
+        return cls(zeros(shape, like, xp), np.zeros(shape[0]), alpha, 0.0, Moments())
 
     @property
     def n_samples(self):
@@ -72,10 +71,10 @@ class FrequentDirectionsState:
         """Fold rows into the sketch, some of them at a time."""
         size = self.sketch.shape[0]
         sketch, norms_sq, bound = self.sketch, self.norms_sq, self.error_bound
-        # The eigenproblem costs (size + step)^3 for step rows: per row that is flat from step = 0.75 size to
-        # 1.5 size, and the fixed cost of a step favours the longer one. Equal steps, so that none is short.
+        # The eigenproblem costs (size + step)^3 for step rows: per row that is flat from step = size to
+        # 2 size, and the longer step shrinks less often. Equal steps, so that none is short.
         count = rows.shape[0]
-        step = math.ceil(count / math.ceil(count / max(3 * size // 2, 16))) if count else 1
+        step = math.ceil(count / math.ceil(count / max(2 * size, 16))) if count else 1
         for start, stop in block_ranges(rows.shape[0], step):
             sketch, norms_sq, shrinkage = _shrink(sketch, norms_sq, rows[start:stop, :], self.alpha, xp)
             bound += shrinkage

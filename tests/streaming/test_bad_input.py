@@ -25,7 +25,7 @@ X = np.random.default_rng(0).standard_normal((400, 6))
         ({"block_size": 0}, "block_size must be an integer of at least 1; got 0"),
         ({"subspace_dim": 0}, "subspace_dim"),
         ({"sketch_size": 0}, "sketch_size"),
-        ({"referee": "yes"}, "referee must be one of 'auto'; got 'yes'"),
+        ({"referee": "yes"}, "referee must be 'auto', True or False; got 'yes'"),
         ({"method": "gram", "referee": True}, "referee must be False unless"),
         ({"memory_limit": 10}, "memory_limit must be at least"),
         ({"method": "gram", "memory_limit": 10}, "memory_limit must be at least"),

@@ -303,3 +303,18 @@ def test_callback_and_log(table, caplog):
         StreamingPCA(2, verbose=1).fit(iter(np.array_split(table, 4)))
     assert len(caplog.records) == 4
     assert "3000 rows" in caplog.records[-1].message
+
+
+@pytest.mark.parametrize("method", ["oja", "block_power"])
+@pytest.mark.parametrize("center", [False, True])
+def test_csr_rows_evicted_before_the_first_light_ones(method, center):
+    """One row among zeros is heavy; when others come it is evicted, dense, into the first light CSR block."""
+    rng = np.random.default_rng(0)
+    X = np.zeros((800, 12))
+    X[5, 3] = 1.0
+    X[256:] = rng.standard_normal((544, 12))
+    X[256:] /= np.linalg.norm(X[256:], axis=1)[:, None]
+    dense = top_eigenvector(X, method=method, rng=0, center=center)
+    sparse = top_eigenvector(sp.csr_matrix(X), method=method, rng=0, center=center)
+    np.testing.assert_allclose(sparse.vector, dense.vector, atol=1e-9)
+    assert sparse.eigenvalue == pytest.approx(dense.eigenvalue, rel=1e-9)
