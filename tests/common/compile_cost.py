@@ -85,7 +85,7 @@ def main():
     for module in THIRD_PARTY:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
-    # The first compiled function of a process, whoever's, sets up numba's own tables: about 0.15 s that belong
+    # The first compiled function of a process, whoever's, sets up numba's own tables: 0.15 s that belong
     # to no function of ours.
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
