@@ -2,6 +2,7 @@ from . import callbacks as callbacks
 from . import datasets as datasets
 from . import streaming as streaming
 from . import testing as testing
+from . import transport as transport
 from ._core.parallel import threads as threads
 
 __version__: str

@@ -19,14 +19,15 @@ class Result:
 
     def asdict(self):
         """
-        Return the fields as a dictionary, arrays uncopied.
+        Return the public fields as a dictionary, arrays uncopied.
 
         Returns
         -------
         dict
             Field names and values, in the order of the class.
         """
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        names = (field.name for field in dataclasses.fields(self))
+        return {name: getattr(self, name) for name in names if not name.startswith("_")}
 
     def __repr__(self):
         fields = self.asdict()

@@ -1,0 +1,5 @@
+"""Optimal transport: plans, distances and maps between weighted point clouds."""
+
+from spectralkit._core.lazy import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

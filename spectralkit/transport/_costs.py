@@ -1,0 +1,104 @@
+"""Costs of moving mass, as matrices or computed from points a few rows at a time."""
+
+from functools import partial
+
+import numpy as np
+
+from spectralkit._core.checks import invalid
+from spectralkit._core.namespaces import is_numpy
+
+METRICS = ("sqeuclidean", "euclidean", "cityblock")
+
+
+class MatrixCost:
+    """A cost matrix in memory, of any real dtype and layout; its rows come as contiguous float64."""
+
+    def __init__(self, matrix):
+        self.matrix = matrix
+        self.shape = tuple(matrix.shape)
+
+    @property
+    def T(self):
+        """The cost of moving the other way."""
+        return MatrixCost(self.matrix.T)
+
+    def rows(self, start, stop):
+        """Return the rows from ``start`` to ``stop``, without a copy where they are stored so."""
+        return np.ascontiguousarray(self.matrix[start:stop], dtype=np.float64)
+
+    def take(self, rows, columns):
+        """Return the cost between some rows and columns only."""
+        return MatrixCost(self.matrix[np.ix_(rows, columns)])
+
+
+class PointCost:
+    """The cost between two clouds, computed anew at every reading: it takes no memory."""
+
+    def __init__(self, X, Y, metric):
+        self.X, self.Y, self.metric = X, Y, metric
+        self.shape = (X.shape[0], Y.shape[0])
+
+    @property
+    def T(self):
+        """The cost of moving the other way."""
+        symmetric = isinstance(self.metric, str)
+        return PointCost(self.Y, self.X, self.metric if symmetric else partial(_exchanged, self.metric))
+
+    def rows(self, start, stop):
+        """Return the rows from ``start`` to ``stop``."""
+        return np.ascontiguousarray(pairwise_cost(self.X[start:stop], self.Y, self.metric, np))
+
+    def take(self, rows, columns):
+        """Return the cost between some rows and columns only."""
+        return PointCost(self.X[rows], self.Y[columns], self.metric)
+
+
+def _exchanged(metric, X, Y):
+    return metric(Y, X).T
+
+
+def check_metric(metric):
+    """Raise ValueError unless ``metric`` is a name that is known, or a callable."""
+    if not callable(metric) and metric not in METRICS:
+        remedy = "A callable metric(X, Y) -> (n, m) computes any other cost."
+        raise ValueError(invalid("metric", "one of " + ", ".join(map(repr, METRICS)), metric, remedy))
+
+
+def pairwise_cost(X, Y, metric, xp):
+    """
+    Return the cost between the rows of ``X`` and of ``Y`` in float64.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Sources.
+    Y : array of shape (m, d)
+        Targets.
+    metric : str or callable
+        A name in ``METRICS``, or ``metric(X, Y) -> (n, m)``.
+    xp : namespace
+        The array library of both.
+
+    Returns
+    -------
+    array of shape (n, m)
+        The cost.
+    """
+    if callable(metric):
+        return xp.asarray(metric(X, Y), dtype=xp.float64)
+    X, Y = xp.asarray(X, dtype=xp.float64), xp.asarray(Y, dtype=xp.float64)
+    if metric == "sqeuclidean":
+        # From the centre, because the squares of coordinates far from zero would swallow the distances.
+        centre = xp.mean(Y, axis=0)
+        X, Y = X - centre, Y - centre
+        squares = xp.sum(X * X, axis=1)[:, None] + xp.sum(Y * Y, axis=1)[None, :]
+        return xp.maximum(squares - 2.0 * (X @ Y.T), xp.zeros_like(squares[:1, :1]))
+    if is_numpy(xp) or xp is np:
+        from scipy.spatial.distance import cdist
+
+        return cdist(X, Y, metric)
+    total = xp.zeros((X.shape[0], Y.shape[0]), dtype=xp.float64, device=X.device)
+    for feature in range(X.shape[1]):  # one feature at a time: no (n, m, d) array
+        difference = X[:, feature][:, None] - Y[:, feature][None, :]
+        total = total + (difference * difference if metric == "euclidean" else xp.abs(difference))
+    return xp.sqrt(total) if metric == "euclidean" else total

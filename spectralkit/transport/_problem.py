@@ -1,0 +1,219 @@
+"""From arguments to a transport problem that a solver takes, and back."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from spectralkit._core.checks import invalid
+from spectralkit._core.dtypes import dtype_name, dtype_of, eps, output_dtype_name
+from spectralkit._core.namespaces import array_namespace, from_host, is_numpy, to_host
+from spectralkit.transport._costs import MatrixCost, PointCost, check_metric, pairwise_cost
+
+# Relative to the total mass: such weights count as zero. Their logarithms and inverses stay in range above.
+_NEGLIGIBLE = 1e-200
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A checked transport problem, with weights that sum to one and none that is zero."""
+
+    a: Any
+    b: Any
+    cost: Any
+    """A `MatrixCost` or a `PointCost` on the host, an array elsewhere; between positive weights only."""
+    full_cost: Any
+    """The same between all points."""
+    mass: float
+    mismatch: float
+    """Difference of the two total masses that was forgiven, relative to them."""
+    rows: Any
+    """Indices of the positive weights of ``a``; None for all."""
+    columns: Any
+    dtype: str
+    """Name of the dtype in which results come back."""
+    xp: Any
+
+
+def make_problem(a, b, C, X, Y, metric, low_memory):
+    """
+    Check the arguments of a transport function.
+
+    Parameters
+    ----------
+    a : array of shape (n,) or None
+        Source weights; None for uniform.
+    b : array of shape (m,) or None
+        Target weights; None for uniform.
+    C : array of shape (n, m) or None
+        Cost; None to compute it from ``X`` and ``Y``.
+    X : array of shape (n, d) or None
+        Sources.
+    Y : array of shape (m, d) or None
+        Targets.
+    metric : str or callable
+        The cost of two points.
+    low_memory : bool
+        Whether to keep no copy of the cost.
+
+    Returns
+    -------
+    Problem
+        The problem.
+    """
+    if C is None:
+        if X is None or Y is None:
+            given = "no C and " + ("neither" if X is None and Y is None else "only one of X and Y")
+            raise ValueError(invalid("C", "a cost matrix, or None with both X and Y", given))
+        check_metric(metric)
+        X, Y = (_as_array(name, points, 2) for name, points in (("X", X), ("Y", Y)))
+        xp = array_namespace(a=a, b=b, X=X, Y=Y)
+        if X.shape[1] != Y.shape[1]:
+            remedy = "Both clouds must lie in the same space."
+            raise ValueError(invalid("Y", f"of shape (m, {X.shape[1]})", f"shape {tuple(Y.shape)}", remedy))
+        for name, points in (("X", X), ("Y", Y)):
+            _check_finite(name, points, xp)
+        like, shape, names = X, (X.shape[0], Y.shape[0]), ("X", "Y")
+        dtype = _common_dtype(X=X, Y=Y, a=a, b=b)
+        if not is_numpy(xp):
+            cost = pairwise_cost(X, Y, metric, xp)
+        elif low_memory:
+            cost = PointCost(X, Y, metric)
+        else:
+            cost = MatrixCost(pairwise_cost(X, Y, metric, xp))
+        if cost.shape != shape:
+            raise ValueError(
+                invalid("metric", f"a cost of shape {shape}", f"shape {tuple(cost.shape)} from the callable")
+            )
+    else:
+        if X is not None or Y is not None:
+            raise ValueError(invalid("C", "None where X and Y are given", "both", "Pass one or the other."))
+        C = _as_array("C", C, 2)
+        xp = array_namespace(a=a, b=b, C=C)
+        like, shape, names = C, tuple(C.shape), ("C", "C")
+        dtype = _common_dtype(C=C, a=a, b=b)
+        cost = MatrixCost(C) if is_numpy(xp) else xp.astype(C, xp.float64)
+    a, total_a, limit_a = _weights("a", a, shape[0], f"the rows of {names[0]}", like, xp)
+    columns = "the columns of C" if C is not None else "the rows of Y"
+    b, total_b, limit_b = _weights("b", b, shape[1], columns, like, xp)
+    mismatch = abs(total_a - total_b) / max(total_a, total_b)
+    if mismatch > max(limit_a, limit_b):
+        raise ValueError(
+            f"a and b must have the same total mass; got {total_a:.12g} and {total_b:.12g}. "
+            "Normalise them, for instance by a / a.sum() and b / b.sum(), or scale one to the sum of the other."
+        )
+    a, b = a / total_a, b / total_b
+    rows, columns = (_positive(weights, xp) for weights in (a, b))
+    full_cost = cost
+    if rows is not None or columns is not None:
+        a, b, cost = _restrict(a, b, cost, rows, columns, xp)
+    return Problem(a, b, cost, full_cost, total_a, mismatch, rows, columns, dtype, xp)
+
+
+def check_cost_range(low, high):
+    """Raise ValueError unless a cost with these extremes is finite and non-negative."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        remedy = "A forbidden pair takes a large finite cost."
+        raise ValueError(invalid("C", "finite", "NaN or infinity", remedy))
+    # Distances computed by a matrix product may come out negative by a rounding error.
+    if low < -1e-12 * max(high, -low):
+        remedy = "Subtract C.min(): the plan stays the same and the cost changes by C.min() times the mass."
+        raise ValueError(invalid("C", "non-negative", low, remedy))
+
+
+def _as_array(name, value, ndim):
+    if not array_api_compat.is_array_api_obj(value):
+        value = np.asarray(value)
+    output_dtype_name(name, value.dtype)
+    if dtype_name(value.dtype).startswith("complex"):
+        raise TypeError(invalid(name, "real", f"dtype {dtype_name(value.dtype)}", "Pass its modulus."))
+    if value.ndim != ndim:
+        raise ValueError(invalid(name, f"{ndim}-dimensional", f"shape {tuple(value.shape)}"))
+    if 0 in value.shape:
+        raise ValueError(invalid(name, "non-empty", f"shape {tuple(value.shape)}"))
+    return value
+
+
+def _check_finite(name, array, xp):
+    if not math.isfinite(float(xp.sum(xp.astype(array, xp.float64)))):
+        raise ValueError(invalid(name, "finite", "NaN or infinity", "Drop or impute those rows."))
+
+
+def _common_dtype(**arrays):
+    """Return the dtype of the results: the widest of the floating arrays, float64 where there is none."""
+    names = [
+        output_dtype_name(name, array.dtype)
+        for name, array in arrays.items()
+        if array_api_compat.is_array_api_obj(array) and "int" not in dtype_name(array.dtype)
+    ]
+    order = ("float16", "bfloat16", "float32", "float64")
+    return max((name for name in names if name in order), key=order.index, default="float64")
+
+
+def _weights(name, weights, size, of_what, like, xp):
+    """Return weights in float64, their sum, and what two sums may differ by."""
+    if weights is None:
+        weights = xp.full(size, 1.0 / size, dtype=xp.float64, device=array_api_compat.device(like))
+        return weights, 1.0, 1e-8
+    weights = _as_array(name, weights, 1)
+    given = dtype_name(weights.dtype)
+    weights = xp.astype(xp.asarray(weights), xp.float64)
+    if weights.shape[0] != size:
+        raise ValueError(
+            invalid(
+                name, f"of shape ({size},), one weight for each of {of_what}", f"shape {tuple(weights.shape)}"
+            )
+        )
+    total = float(xp.sum(weights))
+    if not math.isfinite(total):
+        raise ValueError(invalid(name, "finite, as is its sum", "NaN or infinity"))
+    smallest = float(xp.min(weights))
+    if smallest < 0.0:
+        raise ValueError(invalid(name, "non-negative", smallest, "Negative mass cannot be moved."))
+    if total == 0.0:
+        raise ValueError(invalid(name, "of positive total mass", "only zeros"))
+    # Weights rounded to a narrow dtype miss their sum by about that much.
+    return weights, total, max(1e-8, 16 * eps(given)) if "float" in given else 1e-8
+
+
+def _positive(weights, xp):
+    """Return the indices of the weights that count, None if all do."""
+    kept = weights > _NEGLIGIBLE
+    if bool(xp.all(kept)):
+        return None
+    return np.flatnonzero(np.asarray(to_host(kept)))
+
+
+def _restrict(a, b, cost, rows, columns, xp):
+    if is_numpy(xp):
+        rows = np.arange(a.size) if rows is None else rows
+        columns = np.arange(b.size) if columns is None else columns
+        return a[rows], b[columns], cost.take(rows, columns)
+    if rows is not None:
+        index = from_host(rows, xp, a)
+        a, cost = xp.take(a, index), xp.take(cost, index, axis=0)
+    if columns is not None:
+        index = from_host(columns, xp, b)
+        b, cost = xp.take(b, index), xp.take(cost, index, axis=1)
+    return a, b, cost
+
+
+def embed(potential, indices, size, xp):
+    """Return a potential for all points: minus infinity where the weight is zero."""
+    if indices is None:
+        return potential
+    full = np.full(size, -np.inf)
+    full[indices] = to_host(potential)
+    return from_host(full, xp, potential)
+
+
+def restrict_potential(potential, indices, xp):
+    """Return a potential for the points of positive weight only."""
+    return potential if indices is None else xp.take(potential, from_host(indices, xp, potential))
+
+
+def cast(array, dtype, xp):
+    """Return an array in the dtype of the results."""
+    return xp.astype(array, dtype_of(xp, dtype), copy=False)
