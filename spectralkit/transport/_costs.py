@@ -17,8 +17,7 @@ class MatrixCost:
         self.matrix = matrix
         self.shape = tuple(matrix.shape)
 
-    @property
-    def T(self):
+    def transposed(self):
         """The cost of moving the other way."""
         return MatrixCost(self.matrix.T)
 
@@ -38,8 +37,7 @@ class PointCost:
         self.X, self.Y, self.metric = X, Y, metric
         self.shape = (X.shape[0], Y.shape[0])
 
-    @property
-    def T(self):
+    def transposed(self):
         """The cost of moving the other way."""
         symmetric = isinstance(self.metric, str)
         return PointCost(self.Y, self.X, self.metric if symmetric else partial(_exchanged, self.metric))

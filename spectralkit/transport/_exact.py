@@ -108,8 +108,8 @@ def exact_transport(a, b, C, *, max_iter=10_000_000):
         plan, log = ot.emd(a, b * (a.sum() / b.sum()), cost, numItermax=max_iter, log=True)
     if log["warning"] is not None:
         raise np.linalg.LinAlgError(
-            f"the network simplex found no optimum: {log['warning']}. Causes: (a) more than max_iter={max_iter} "
-            "pivots are needed; (b) weights or costs span too many orders of magnitude for float64."
+            f"the network simplex found no optimum: {log['warning']} Causes: (a) it needs more than "
+            f"max_iter={max_iter} pivots; (b) weights or costs span too many orders of magnitude for float64."
         )
     mass = problem.mass
     shift = 0.5 * (float(log["v"] @ b) - float(log["u"] @ a))

@@ -102,7 +102,7 @@ def make_problem(a, b, C, X, Y, metric, low_memory):
     if mismatch > max(limit_a, limit_b):
         raise ValueError(
             f"a and b must have the same total mass; got {total_a:.12g} and {total_b:.12g}. "
-            "Normalise them, for instance by a / a.sum() and b / b.sum(), or scale one to the sum of the other."
+            "Normalise them by a / a.sum() and b / b.sum(), or scale one to the sum of the other."
         )
     a, b = a / total_a, b / total_b
     rows, columns = (_positive(weights, xp) for weights in (a, b))

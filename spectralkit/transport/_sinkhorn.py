@@ -20,7 +20,7 @@ from spectralkit._core.checks import (
 from spectralkit._core.dtypes import eps
 from spectralkit._core.namespaces import array_namespace, is_numpy
 from spectralkit._core.results import Result
-from spectralkit.transport._costs import MatrixCost
+from spectralkit.transport._costs import MatrixCost, PointCost
 from spectralkit.transport._plan import ArrayPlan, HostPlan, host_plan
 from spectralkit.transport._problem import (
     cast,
@@ -124,7 +124,7 @@ class SinkhornResult(Result):
         return _centred(self.g)
 
     @property
-    def gradient_C(self):
+    def gradient_C(self):  # noqa: N802
         """
         Compute the gradient of ``value`` by the cost, which is the plan.
 
@@ -164,8 +164,8 @@ def sinkhorn(
     """
     Solve entropic optimal transport between two weighted sets of points.
 
-    Gives the plan that minimises ``sum(P * C) + reg * sum(P * (log(P) - 1))`` among those with marginals ``a``
-    and ``b``, with both marginals exact to ``tol`` down to small ``reg``. Use it for potentials, gradients and
+    Gives the plan that minimises ``sum(P * C) + reg * sum(P * (log(P) - 1))`` among those with marginals
+    ``a`` and ``b``, and meets both to ``tol`` down to small ``reg``. Use it for potentials, gradients and
     smooth plans; where only the cost of the unregularised problem is wanted, `exact_transport` is the tool.
     "newton" costs O(n m) for each of about ten to fifty evaluations; it keeps one work array of n m doubles,
     and a copy of the cost where its layout or dtype asks for one.
@@ -179,8 +179,8 @@ def sinkhorn(
     C : array of shape (n, m) or None
         Cost, finite and non-negative; None to compute it from ``X`` and ``Y``.
     reg : float
-        Regularisation, positive, in the units of the cost: pairs whose reduced cost exceeds the least by a few
-        ``reg`` exchange next to nothing.
+        Regularisation, positive, in the units of the cost: pairs whose reduced cost exceeds the least by many
+        times ``reg`` exchange next to nothing.
     method : str, default="newton"
         "newton" (semi-dual sparse Newton along a path of decreasing regularisation), "sinkhorn" (Sinkhorn's
         algorithm, stabilised), or "sns" (Sinkhorn-Newton-Sparse as published, for reference: it has no
@@ -193,8 +193,8 @@ def sinkhorn(
     init : tuple of arrays (n,) and (m,) or None, default=None
         Potentials ``(f, g)`` to start from, as from the result of a similar problem.
     callback : callable or None, default=None
-        Called with an ``IterationInfo`` after each iteration, its figure the L1 error at the regularisation of
-        the moment; stops when it returns True.
+        Called with an ``IterationInfo`` after each iteration, its figure the L1 error at the regularisation
+        of the moment; stops when it returns True.
     X : array of shape (n, d) or None, default=None
         Source points, in place of ``C``.
     Y : array of shape (m, d) or None, default=None
@@ -251,8 +251,8 @@ def sinkhorn(
     ten steps do not halve the error at a regularisation next to the last one that was solved.
 
     Weights of less than 1e-200 of the total count as zero. Where a weight is zero the potential is minus
-    infinity, so that ``plan == exp((f + g - C) / reg)`` holds everywhere. ``value`` has the gradients ``f``, ``g``
-    and ``plan`` in a, b and C (the envelope theorem); f and g up to a constant.
+    infinity, so that ``plan == exp((f + g - C) / reg)`` holds everywhere. By the envelope theorem the gradients
+    of ``value`` in a, b and C are ``f``, ``g`` and ``plan``; f and g up to a constant.
 
     References
     ----------
@@ -335,7 +335,7 @@ def sinkhorn(
 
 
 def _make_plan(problem, low_memory):
-    """Return the plan to solve for, the weights of its columns and of its rows, and whether columns are ``a``.
+    """Return the plan to solve for, the weights of its columns and rows, and whether the columns are ``a``.
 
     Newton works on as many unknowns as the plan has columns: the shorter side, and of equal ones that which
     needs no copy of the cost.
@@ -343,13 +343,17 @@ def _make_plan(problem, low_memory):
     n, m = problem.a.shape[0], problem.b.shape[0]
     transposed = isinstance(problem.cost, MatrixCost) and problem.cost.matrix.flags.f_contiguous
     columns_first = n < m or (n == m and transposed)
-    cost = problem.cost.T if columns_first else problem.cost
+    cost = _transposed(problem.cost) if columns_first else problem.cost
     weights = (problem.a, problem.b) if columns_first else (problem.b, problem.a)
     if not is_numpy(problem.xp):
         return ArrayPlan(cost, *weights, problem.xp), *weights, columns_first
     if isinstance(cost, MatrixCost) and not low_memory:
         cost = MatrixCost(cost.rows(0, cost.shape[0]))
     return HostPlan(cost, *weights), *weights, columns_first
+
+
+def _transposed(cost):
+    return cost.transposed() if isinstance(cost, MatrixCost | PointCost) else cost.T
 
 
 def _check_init(init, problem):

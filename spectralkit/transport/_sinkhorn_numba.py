@@ -1,8 +1,8 @@
 """Compiled sweeps over exp((f + g - C) / reg), and the Newton system on its large entries.
 
-The matrices here have the eliminated side as their rows: ``C`` and ``P`` are ``(m, n)``, ``g`` (m,) belongs to
-the rows and ``f`` (n,) to the columns. A sweep reads each cost once and works on one row at a time, which stays
-in cache.
+The matrices here have the eliminated side as their rows: ``C`` and ``P`` are ``(m, n)``, ``g`` (m,) belongs
+to the rows and ``f`` (n,) to the columns. A sweep reads each cost once and works on one row at a time, which
+stays in cache.
 """
 
 import numpy as np
@@ -43,7 +43,7 @@ def normalised_rows(C, f, g, b, log_b, reg, P, column_sums, g_new):
     for j in range(C.shape[0]):
         c, p, shift = C[j], P[j], g[j]
         total = 0.0
-        for attempt in range(2):
+        for _attempt in range(2):
             for i in range(c.size):
                 p[i] = vexp(((f[i] - c[i]) + shift) * scale)
             total = _sum(p)
@@ -163,5 +163,5 @@ def dense_system(start, column, entry, inverse_b, diagonal, scale, S):
         for k in range(start[j], start[j + 1]):
             i = column[k]
             weight = entry[k] * inverse_b[j] * scale[i]
-            for l in range(start[j], k + 1):
-                S[i, column[l]] -= weight * entry[l] * scale[column[l]]
+            for other in range(start[j], k + 1):
+                S[i, column[other]] -= weight * entry[other] * scale[column[other]]

@@ -1,8 +1,8 @@
 """The three solvers of entropic transport, on plans of any array library; weights sum to one here.
 
-The dual to maximise is ``F(f, g) = f·a + g·b - reg sum exp((f + g - C) / reg)``. Rows of a plan belong to ``g``
-and ``b``, columns to ``f`` and ``a``. Where the rows of P are normalised, F is the semi-dual: a function of ``f``
-alone with gradient ``a - P'1`` and Hessian ``-(diag(P'1) - P' diag(1/b) P) / reg``.
+The dual to maximise is ``F(f, g) = f·a + g·b - reg sum exp((f + g - C) / reg)``. Rows of a plan belong to
+``g`` and ``b``, columns to ``f`` and ``a``. Where the rows of P are normalised, F is the semi-dual: a function of
+``f`` alone with gradient ``a - P'1`` and Hessian ``-(diag(P'1) - P' diag(1/b) P) / reg``.
 """
 
 import math
@@ -98,7 +98,7 @@ class Run:
         return 16 * _EPS * (float(xp.abs(point.f) @ self.a) + float(xp.abs(point.g) @ self.b) + reg)
 
     def gap(self, point):
-        """Return primal minus dual value: what the residual costs at the potentials, however they are shifted."""
+        """Return primal minus dual value: the cost of the residual, however the potentials are shifted."""
         return abs(float(point.residual @ (point.f - self.xp.mean(point.f))))
 
 
@@ -350,7 +350,7 @@ def _published_direction(run, point, rows_residual, density):
     kept = max(1, math.ceil(density * P.size if is_numpy(xp) else density * math.prod(P.shape)))
     flat = to_host(xp.reshape(P, (-1,)))
     smallest = float(np.partition(flat, flat.size - kept)[flat.size - kept]) if kept < flat.size else 0.0
-    sparse = xp.where(P >= smallest, P, xp.zeros_like(P))
+    sparse = xp.where(P < smallest, xp.zeros_like(P), P)
     if is_numpy(xp):
         from scipy.sparse import csr_array
 
