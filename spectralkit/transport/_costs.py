@@ -18,7 +18,7 @@ class MatrixCost:
         self.shape = tuple(matrix.shape)
 
     def transposed(self):
-        """The cost of moving the other way."""
+        """Return the cost of moving the other way."""
         return MatrixCost(self.matrix.T)
 
     def rows(self, start, stop):
@@ -38,7 +38,7 @@ class PointCost:
         self.shape = (X.shape[0], Y.shape[0])
 
     def transposed(self):
-        """The cost of moving the other way."""
+        """Return the cost of moving the other way."""
         symmetric = isinstance(self.metric, str)
         return PointCost(self.Y, self.X, self.metric if symmetric else partial(_exchanged, self.metric))
 

@@ -251,8 +251,8 @@ def sinkhorn(
     ten steps do not halve the error at a regularisation next to the last one that was solved.
 
     Weights of less than 1e-200 of the total count as zero. Where a weight is zero the potential is minus
-    infinity, so that ``plan == exp((f + g - C) / reg)`` holds everywhere. By the envelope theorem the gradients
-    of ``value`` in a, b and C are ``f``, ``g`` and ``plan``; f and g up to a constant.
+    infinity, so that ``plan == exp((f + g - C) / reg)`` holds everywhere. By the envelope theorem the
+    gradients of ``value`` in a, b and C are ``f``, ``g`` and ``plan``; f and g up to a constant.
 
     References
     ----------
