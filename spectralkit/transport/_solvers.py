@@ -1,8 +1,8 @@
 """The three solvers of entropic transport, on plans of any array library; weights sum to one here.
 
 The dual to maximise is ``F(f, g) = f·a + g·b - reg sum exp((f + g - C) / reg)``. Rows of a plan belong to
-``g`` and ``b``, columns to ``f`` and ``a``. Where the rows of P are normalised, F is the semi-dual: a function
-of ``f`` alone with gradient ``a - P'1`` and Hessian ``-(diag(P'1) - P' diag(1/b) P) / reg``.
+``g`` and ``b``, columns to ``f`` and ``a``. Where its rows are normalised, F is the semi-dual: a function of
+``f`` alone with gradient ``a - P'1`` and Hessian ``-(diag(P'1) - P' diag(1/b) P) / reg``.
 """
 
 import math
@@ -350,8 +350,7 @@ def _published_direction(run, point, rows_residual, density):
     size = max(1, math.ceil(density * P.size if is_numpy(xp) else density * math.prod(P.shape)))
     flat = to_host(xp.reshape(P, (-1,)))
     smallest = float(np.partition(flat, flat.size - size)[flat.size - size]) if size < flat.size else 0.0
-    kept = P >= smallest
-    sparse = xp.where(kept, P, xp.zeros_like(P))
+    sparse = xp.where(xp.greater_equal(P, smallest), P, xp.zeros_like(P))
     if is_numpy(xp):
         from scipy.sparse import csr_array
 
