@@ -1,0 +1,432 @@
+"""Sliced Wasserstein distances with control variates, standard errors and gradients."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import array_api_compat
+import numpy as np
+
+from spectralkit._core.checks import check_flag, check_integer, check_number, check_option, invalid
+from spectralkit._core.dtypes import dtype_of, output_dtype_name
+from spectralkit._core.namespaces import array_namespace, from_host, is_numpy, to_host
+from spectralkit._core.parallel import PARALLEL_THRESHOLD, block_ranges
+from spectralkit._core.random import as_rng
+from spectralkit._core.results import Result
+from spectralkit.transport._directions import KINDS, control_directions, draw, randomised
+from spectralkit.transport._one_dimension import (
+    check_points,
+    check_weights,
+    ordered,
+    power_of_two_scale,
+    powers,
+    row_powers,
+    uniform_coupling,
+    uniform_if_none,
+    weighted_coupling,
+)
+
+ESTIMATORS = ("auto", "monte_carlo", "lcv", "ucv", "gaussian")
+# Projections in one block: few columns of a matrix product are slow, and many rows leave the cache.
+_BLOCK_ELEMENTS = 1 << 18
+# Rows centred at a time where a covariance is computed.
+_BLOCK_ROWS = 512
+# Nodes of the Gauss-Hermite rule for moments of order p.
+_NODES = 40
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class SlicedWassersteinResult(Result):
+    """
+    An estimate of a sliced Wasserstein distance, with its standard error.
+
+    Attributes
+    ----------
+    distance : float
+        The distance, ``max(power, 0) ** (1 / p)``.
+    power : float
+        Estimate of ``SW_p ** p`` before any clipping: it may be negative where the variance was reduced.
+    standard_error : float
+        Standard error of ``power`` from independent randomisations, widened by Student's factor so that
+        ``power`` plus or minus twice this covers the truth about 95 times in 100; infinite where there is only
+        one randomisation, zero in one dimension, where nothing is random.
+    n_projections : int
+        Directions that clouds were projected on.
+    estimator : str
+        The estimator that was used.
+    directions : str
+        The kind of directions that was used; "given" where an array was passed.
+    clipped : bool
+        Whether ``power`` is negative and ``distance`` therefore zero.
+    """
+
+    distance: float
+    power: float
+    standard_error: float
+    n_projections: int
+    estimator: str
+    directions: str
+    clipped: bool
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """Two checked clouds in float64, scaled by a power of two where their powers would leave the range."""
+
+    X: object
+    Y: object
+    a: object
+    b: object
+    p: float
+    factor: float
+    xp: object
+
+    @property
+    def d(self):
+        """Dimension of the space."""
+        return self.X.shape[1]
+
+    def moments(self):
+        """Return mean and covariance of both clouds, on the host."""
+        return _moments(self.X, self.a, self.xp), _moments(self.Y, self.b, self.xp)
+
+
+def make_clouds(X, Y, a, b, p, normalize):
+    """Check the arguments that all sliced functions share."""
+    p = check_number("p", p, 1.0)
+    normalize = check_flag("normalize", normalize)
+    X, Y = check_points("X", X, 2), check_points("Y", Y, 2)
+    xp = array_namespace(X=X, Y=Y)
+    if X.shape[1] != Y.shape[1]:
+        remedy = "Both clouds must lie in the same space."
+        raise ValueError(invalid("Y", f"of shape (m, {X.shape[1]})", f"shape {tuple(Y.shape)}", remedy))
+    a = check_weights("a", a, X.shape[0], normalize, X, xp)
+    b = check_weights("b", b, Y.shape[0], normalize, Y, xp)
+    X, Y = (xp.astype(points, xp.float64, copy=False) for points in (X, Y))
+    factor = power_of_two_scale(p, X, Y, xp=xp)
+    if factor != 1.0:
+        X, Y = X * factor, Y * factor
+    return Clouds(X, Y, a, b, p, factor, xp)
+
+
+def _moments(X, weights, xp):
+    """Return the mean and the covariance (divided by n, not n - 1) of a cloud, on the host."""
+    n, d = X.shape
+    if weights is None:
+        mean = xp.mean(X, axis=0)
+    else:
+        mean = weights @ X
+    covariance = xp.zeros((d, d), dtype=X.dtype, device=array_api_compat.device(X))
+    # Centred first, since the mean may be far larger than the spread; in blocks, to copy no cloud.
+    for start, stop in block_ranges(n, max(_BLOCK_ROWS, _BLOCK_ELEMENTS // d)):
+        centred = X[start:stop, :] - mean
+        scaled = centred if weights is None else centred * weights[start:stop][:, None]
+        covariance = covariance + scaled.T @ centred
+    if weights is None:
+        covariance = covariance / n
+    return np.asarray(to_host(mean)), np.asarray(to_host(covariance))
+
+
+def check_directions(directions, n_projections, d):
+    """Return the kind of directions, or the given ones, and their number."""
+    if isinstance(directions, str):
+        n_projections = check_integer("n_projections", n_projections, 1)
+        check_option("directions", directions, ("auto", *KINDS))
+        if directions == "auto":
+            directions = "qmc" if d <= 3 else "orthogonal"
+        return directions, None, n_projections
+    theta = directions if array_api_compat.is_array_api_obj(directions) else np.asarray(directions)
+    theta = np.asarray(to_host(theta), dtype=np.float64)
+    if theta.ndim != 2 or theta.shape[0] < 1 or theta.shape[1] != d:
+        raise ValueError(invalid("directions", f"of shape (L, {d})", f"shape {theta.shape}"))
+    norms = np.linalg.norm(theta, axis=1)
+    worst = float(norms[np.argmax(np.abs(norms - 1.0))])
+    if not abs(worst - 1.0) <= 1e-6:
+        raise ValueError(invalid("directions", "unit vectors as rows", f"a row of norm {worst:.9g}"))
+    return "given", theta, theta.shape[0]
+
+
+def over_blocks(theta, n_points, xp, function):
+    """Concatenate what a function returns for blocks of directions, on several threads if that pays."""
+    size = max(1, min(64, _BLOCK_ELEMENTS // n_points)) if theta.shape[1] > 8 else 8
+    blocks = [theta[start:stop] for start, stop in block_ranges(theta.shape[0], size)]
+    workers = 1
+    if is_numpy(xp) and theta.shape[0] * n_points >= PARALLEL_THRESHOLD:
+        import numba  # for its budget of threads, which spectralkit.threads sets
+
+        workers = min(numba.get_num_threads(), len(blocks))
+    if workers == 1:
+        return [function(block) for block in blocks]
+    # Sorting, which takes most of the time, holds no lock.
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, blocks))
+
+
+def directional_powers(clouds, theta):
+    """Return ``W_p^p`` of the projections on each direction, on the host."""
+    xp, n_points = clouds.xp, clouds.X.shape[0] + clouds.Y.shape[0]
+
+    def block_powers(block):
+        block = from_host(block, xp, clouds.X)
+        x, y = block @ clouds.X.T, block @ clouds.Y.T
+        return np.asarray(to_host(row_powers(x, y, clouds.a, clouds.b, clouds.p, xp)))
+
+    return np.concatenate(over_blocks(theta, n_points, xp, block_powers))
+
+
+class GaussianVariate:
+    """W_p^p of the Gaussians with the moments of the projections, as a function of the direction."""
+
+    def __init__(self, moments, p):
+        (mean_x, self.cov_x), (mean_y, self.cov_y) = moments
+        self.shift, self.p = mean_x - mean_y, p
+
+    def _projected(self, theta):
+        """Return the difference of the means and the standard deviations along each direction."""
+        # A rank-deficient covariance may give a variance of minus a rounding error.
+        sx, sy = (
+            np.sqrt(np.maximum(np.einsum("ld,ld->l", theta @ cov, theta), 0.0))
+            for cov in (self.cov_x, self.cov_y)
+        )
+        return theta @ self.shift, sx, sy
+
+    def __call__(self, theta):
+        """Return its value along each direction."""
+        shift, sx, sy = self._projected(theta)
+        return _normal_moment(shift, sx - sy, self.p)[0]
+
+    def slopes(self, theta):
+        """Return its derivatives by the mean of the first projection, and by its deviation over the deviation."""
+        shift, sx, sy = self._projected(theta)
+        _, by_mean, by_spread = _normal_moment(shift, sx - sy, self.p)
+        return by_mean, np.where(sx > 0.0, by_spread / np.where(sx > 0.0, sx, 1.0), 0.0)
+
+    def mean(self, groups):
+        """Return its mean over the sphere and the standard error of that, from control directions."""
+        theta = groups.reshape(-1, self.shift.size)
+        if self.p == 2.0:
+            # The part of the means is known exactly.
+            _, sx, sy = self._projected(theta)
+            values, known = (sx - sy) ** 2, float(self.shift @ self.shift) / self.shift.size
+        else:
+            values, known = self(theta), 0.0
+        means = values.reshape(groups.shape[:2]).mean(axis=1)
+        return known + float(means.mean()), float(means.std(ddof=1)) / math.sqrt(means.size)
+
+
+def _normal_moment(mean, deviation, p):
+    """Return ``E |mean + deviation z|^p`` for standard normal z, and its derivatives by both."""
+    if p == 2.0:
+        return mean * mean + deviation * deviation, 2.0 * mean, 2.0 * deviation
+    if p == 1.0:
+        from scipy.special import ndtr
+
+        sign, size = np.sign(deviation), np.abs(deviation)
+        ratio = np.divide(mean, size, out=np.full_like(mean, np.inf), where=size > 0.0) * np.ones_like(mean)
+        ratio = np.where(size > 0.0, ratio, np.copysign(np.inf, mean))
+        bell = math.sqrt(2.0 / math.pi) * np.exp(-0.5 * ratio * ratio)
+        slope = 2.0 * ndtr(ratio) - 1.0
+        return size * bell + mean * slope, slope, sign * bell
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    weights = weights / weights.sum()
+    shifted = mean[:, None] + deviation[:, None] * nodes
+    slope = p * np.copysign(powers(shifted, p - 1.0, np), shifted)
+    return powers(shifted, p, np) @ weights, slope @ weights, slope @ (nodes * weights)
+
+
+def sliced_wasserstein(
+    X,
+    Y,
+    a=None,
+    b=None,
+    *,
+    p=2,
+    n_projections=100,
+    estimator="auto",
+    directions="auto",
+    rng=None,
+    normalize=False,
+):
+    """PLACEHOLDER"""
+    check_option("estimator", estimator, ESTIMATORS)
+    clouds = make_clouds(X, Y, a, b, p, normalize)
+    kind, theta, n_projections = check_directions(directions, n_projections, clouds.d)
+    rng = as_rng(rng, "rng")
+    if theta is None:
+        theta, starts = randomised(n_projections, clouds.d, kind, rng)
+    else:
+        starts = np.arange(theta.shape[0])
+    power, error, estimator = _estimate(
+        clouds, directional_powers(clouds, theta), theta, starts, estimator, rng
+    )
+    scale = clouds.factor**-clouds.p
+    return SlicedWassersteinResult(
+        distance=max(power, 0.0) ** (1.0 / clouds.p) / clouds.factor,
+        power=power * scale,
+        standard_error=error * scale,
+        n_projections=theta.shape[0],
+        estimator=estimator,
+        directions=kind,
+        clipped=power < 0.0,
+    )
+
+
+def _estimate(clouds, values, theta, starts, estimator, rng):
+    """Return the mean over the sphere, its standard error and the estimator used."""
+    if clouds.d == 1:
+        return float(values[0]), 0.0, "monte_carlo" if estimator == "auto" else estimator
+    if estimator == "monte_carlo":
+        return *_grouped_mean(values, starts), estimator
+    if estimator in ("lcv", "ucv"):
+        variate, known = _published_variate(clouds.moments(), theta, estimator)
+        centred = variate - known
+        # The slope is estimated from the same directions, as published: a bias of the order 1 / L.
+        return *_grouped_mean(values - _fitted_slope(values, centred) * centred, starts), estimator
+    variate = GaussianVariate(clouds.moments(), clouds.p)
+    along = variate(theta)
+    rest = values - along
+    if estimator == "auto" and not _pays(values, along):
+        return *_grouped_mean(values, starts), "monte_carlo"
+    known, known_error = variate.mean(control_directions(clouds.d, rng))
+    mean, error = _grouped_mean(rest, starts)
+    return known + mean, math.hypot(error, known_error), "gaussian"
+
+
+def _pays(values, variate):
+    """Return whether a control variate with slope 1 reduces the variance and is correlated at all."""
+    dv, dq = values - values.mean(), variate - variate.mean()
+    vv, qq, vq = float(dv @ dv), float(dq @ dq), float(dv @ dq)
+    return vv + qq - 2.0 * vq <= vv and vq * vq >= 0.1 * vv * qq
+
+
+def _published_variate(moments, theta, estimator):
+    """Return the lower or upper quadratic control variate of the paper and its mean over the sphere."""
+    (mean_x, cov_x), (mean_y, cov_y) = moments
+    shift = mean_x - mean_y
+    variate, known = (theta @ shift) ** 2, float(shift @ shift)
+    if estimator == "ucv":
+        both = cov_x + cov_y
+        variate = variate + np.einsum("ld,ld->l", theta @ both, theta)
+        known += float(np.trace(both))
+    return variate, known / shift.size
+
+
+def _grouped_mean(values, starts):
+    """Return the mean of all values and its standard error from the means of independent groups."""
+    from scipy.special import stdtrit
+
+    mean, groups = float(values.mean()), len(starts)
+    if groups == 1:
+        return mean, math.inf
+    deviations = np.add.reduceat(values - mean, starts) / values.size  # of the group means, times the shares
+    variance = groups / (groups - 1.0) * float(deviations @ deviations)
+    # Twice this covers as often as two standard deviations of a normal variable do.
+    return mean, math.sqrt(variance) * float(stdtrit(groups - 1, 0.97725)) / 2.0
+
+
+def sliced_wasserstein_gradient(
+    X,
+    Y,
+    a=None,
+    b=None,
+    *,
+    p=2,
+    n_projections=100,
+    estimator="auto",
+    directions="auto",
+    rng=None,
+    normalize=False,
+):
+    """PLACEHOLDER"""
+    check_option("estimator", estimator, ESTIMATORS)
+    clouds = make_clouds(X, Y, a, b, p, normalize)
+    xp, d = clouds.xp, clouds.d
+    kind, theta, n_projections = check_directions(directions, n_projections, d)
+    rng = as_rng(rng, "rng")
+    if theta is None:
+        # No standard error is asked for, so all directions make one evenly spread set.
+        theta = draw(n_projections, d, kind, rng)
+    values, gradient = directional_gradient(clouds, theta)
+    if d == 1 or estimator == "monte_carlo":
+        power = float(values.mean())
+    else:
+        moments = clouds.moments()
+        if estimator in ("lcv", "ucv"):
+            power, mean_part, spread_part = _published_correction(moments, values, theta, estimator)
+        else:
+            power, mean_part, spread_part = _gaussian_correction(moments, values, theta, clouds.p, rng)
+        mean_part, spread_part, mean_x = (
+            from_host(part, xp, clouds.X) for part in (mean_part, spread_part, moments[0][0])
+        )
+        correction = mean_part + (clouds.X - mean_x) @ spread_part
+        gradient = gradient - uniform_if_none(clouds.a, clouds.X[:, 0], xp)[:, None] * correction
+    scale = clouds.factor**-clouds.p
+    dtype = output_dtype_name("X", X.dtype) if array_api_compat.is_array_api_obj(X) else "float64"
+    return power * scale, xp.astype(gradient * (scale * clouds.factor), dtype_of(xp, dtype), copy=False)
+
+
+def directional_gradient(clouds, theta):
+    """Return ``W_p^p`` along each direction, on the host, and the gradient of their mean by the points of X."""
+    X, Y, p, xp = clouds.X, clouds.Y, clouds.p, clouds.xp
+    uniform = clouds.a is None and clouds.b is None
+    shared = uniform_coupling(X.shape[0], Y.shape[0], xp, X) if uniform else None
+    a, b = (uniform_if_none(w, points[:, 0], xp) for w, points in ((clouds.a, X), (clouds.b, Y)))
+
+    def block_gradient(block):
+        block = from_host(block, xp, X)
+        x, a_sorted, order = ordered(block @ X.T, a, xp)
+        if uniform:
+            y, coupling = xp.sort(block @ Y.T, axis=1), shared
+        else:
+            y, b_sorted, _ = ordered(block @ Y.T, b, xp)
+            coupling = weighted_coupling(a_sorted, b_sorted, xp)
+        differences = coupling.differences(x, y, xp)
+        values = coupling.mean(powers(differences, p, xp), xp)
+        size = powers(xp.abs(differences), p - 1.0, xp) if p > 1.0 else xp.ones_like(differences)
+        slopes = coupling.by_source(p * size * xp.sign(differences), xp)
+        slopes = xp.take_along_axis(slopes, xp.argsort(order, axis=1), axis=1)
+        return np.asarray(to_host(values)), slopes.T @ block
+
+    parts = over_blocks(theta, X.shape[0] + Y.shape[0], xp, block_gradient)
+    gradient = parts[0][1]
+    for _, part in parts[1:]:
+        gradient = gradient + part
+    return np.concatenate([values for values, _ in parts]), gradient / theta.shape[0]
+
+
+def _gaussian_correction(moments, values, theta, p, rng):
+    """Return the power with the Gaussian control variate, and what its gradient adds by mean and by spread.
+
+    The slope is 1, so power and gradient belong together: one is the derivative of the other.
+    """
+    variate, d = GaussianVariate(moments, p), theta.shape[1]
+    groups = control_directions(d, rng)
+    control = groups.reshape(-1, d)
+    power = variate.mean(groups)[0] + float((values - variate(theta)).mean())
+    means, spreads = [], []
+    for directions in (theta, control):
+        by_mean, by_spread = variate.slopes(directions)
+        means.append(by_mean @ directions / len(directions))
+        spreads.append((directions.T * by_spread) @ directions / len(directions))
+    if p == 2.0:
+        means[1] = 2.0 * variate.shift / d
+    return power, means[0] - means[1], spreads[0] - spreads[1]
+
+
+def _published_correction(moments, values, theta, estimator):
+    """Return the same for the control variates of the paper, their slope frozen.
+
+    The derivative of the fitted slope would make the gradient of a few directions a biased one.
+    """
+    variate, known = _published_variate(moments, theta, estimator)
+    slope = _fitted_slope(values, variate - known)
+    noise = theta.T @ theta / len(theta) - np.eye(theta.shape[1]) / theta.shape[1]
+    shift = moments[0][0] - moments[1][0]
+    spread = 2.0 * slope * noise if estimator == "ucv" else np.zeros_like(noise)
+    return float((values - slope * (variate - known)).mean()), 2.0 * slope * noise @ shift, spread
+
+
+def _fitted_slope(values, centred):
+    """Return the published slope: covariance with the variate over its second moment about the known mean."""
+    scale = float(centred @ centred)
+    return float((values - values.mean()) @ centred) / scale if scale > 0.0 else 0.0
