@@ -1,5 +1,17 @@
+from ._directions import random_directions as random_directions
+from ._display import TransportPlanDisplay as TransportPlanDisplay
+from ._entropic import EntropicTransport as EntropicTransport
 from ._exact import ExactTransportResult as ExactTransportResult
 from ._exact import exact_transport as exact_transport
+from ._max_sliced import DistributionalSlicedWassersteinResult as DistributionalSlicedWassersteinResult
+from ._max_sliced import MaxSlicedWassersteinResult as MaxSlicedWassersteinResult
+from ._max_sliced import distributional_sliced_wasserstein as distributional_sliced_wasserstein
+from ._max_sliced import max_sliced_wasserstein as max_sliced_wasserstein
+from ._one_dimension import wasserstein_1d as wasserstein_1d
 from ._sinkhorn import SinkhornResult as SinkhornResult
 from ._sinkhorn import sinkhorn as sinkhorn
 from ._sinkhorn import sinkhorn_divergence as sinkhorn_divergence
+from ._sliced import SlicedWassersteinResult as SlicedWassersteinResult
+from ._sliced import sliced_wasserstein as sliced_wasserstein
+from ._sliced import sliced_wasserstein_distance as sliced_wasserstein_distance
+from ._sliced import sliced_wasserstein_gradient as sliced_wasserstein_gradient

@@ -28,8 +28,9 @@ def random_directions(n, d, *, kind="iid", rng=None):
     d : int
         Dimension, at least 1.
     kind : str, default="iid"
-        "iid" draws independent directions, "orthogonal" blocks of d orthonormal ones, "qmc" an evenly spaced set
-        under a random rotation: equal angles for d = 2, a Fibonacci spiral for d = 3, orthonormal blocks above.
+        "iid" draws independent directions, "orthogonal" blocks of d orthonormal ones, "qmc" an evenly spaced
+        set under a random rotation: equal angles for d = 2, a Fibonacci spiral for d = 3, and orthonormal
+        blocks above.
     rng : None, int or numpy.random.Generator, default=None
         Source of the randomness.
 
@@ -142,7 +143,7 @@ def randomised(n, d, kind, rng):
 
 @functools.lru_cache(maxsize=8)
 def _reference_frames(d, count):
-    """Return a fixed set of orthonormal frames, (count, d, d): a random rotation makes each of them uniform."""
+    """Return a fixed set of orthonormal frames, (count, d, d); a random rotation makes each uniform."""
     rng = np.random.default_rng(d)
     if d != 3:
         return rotations(count, d, rng)
@@ -161,8 +162,8 @@ def control_directions(d, rng):
     """
     Return the directions that give the mean of a control variate, in groups of complete frames.
 
-    They cost no projection of points. Complete frames average quadratic forms exactly, as the identities of the
-    Gaussian control variate need.
+    They cost no projection of points. Complete frames average quadratic forms exactly, as the identities of
+    the Gaussian control variate need.
 
     Parameters
     ----------

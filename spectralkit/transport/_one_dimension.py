@@ -198,8 +198,8 @@ def wasserstein_1d(x, y, a=None, b=None, *, p=2, normalize=False):
 
     Notes
     -----
-    ``W_p^p = integral over (0, 1) of |F^-1(t) - G^-1(t)|^p`` for the quantile functions of both sets. Computed
-    in float64.
+    ``W_p^p = integral over (0, 1) of |F^-1(t) - G^-1(t)|^p`` for the quantile functions of both sets.
+    Computed in float64.
 
     References
     ----------

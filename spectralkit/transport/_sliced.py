@@ -48,8 +48,8 @@ class SlicedWassersteinResult(Result):
         Estimate of ``SW_p ** p`` before any clipping: it may be negative where the variance was reduced.
     standard_error : float
         Standard error of ``power`` from independent randomisations, widened by Student's factor so that
-        ``power`` plus or minus twice this covers the truth about 95 times in 100; infinite where there is only
-        one randomisation, zero in one dimension, where nothing is random.
+        ``power`` plus or minus twice this covers the truth about 95 times in 100; infinite where there is
+        only one randomisation, zero in one dimension, where nothing is random.
     n_projections : int
         Directions that clouds were projected on.
     estimator : str
@@ -86,6 +86,10 @@ class Clouds:
         """Dimension of the space."""
         return self.X.shape[1]
 
+    def exchanged(self):
+        """Return the clouds in the other order."""
+        return Clouds(self.Y, self.X, self.b, self.a, self.p, self.factor, self.xp)
+
     def moments(self):
         """Return mean and covariance of both clouds, on the host."""
         return _moments(self.X, self.a, self.xp), _moments(self.Y, self.b, self.xp)
@@ -112,10 +116,7 @@ def make_clouds(X, Y, a, b, p, normalize):
 def _moments(X, weights, xp):
     """Return the mean and the covariance (divided by n, not n - 1) of a cloud, on the host."""
     n, d = X.shape
-    if weights is None:
-        mean = xp.mean(X, axis=0)
-    else:
-        mean = weights @ X
+    mean = xp.mean(X, axis=0) if weights is None else weights @ X
     covariance = xp.zeros((d, d), dtype=X.dtype, device=array_api_compat.device(X))
     # Centred first, since the mean may be far larger than the spread; in blocks, to copy no cloud.
     for start, stop in block_ranges(n, max(_BLOCK_ROWS, _BLOCK_ELEMENTS // d)):
@@ -196,7 +197,7 @@ class GaussianVariate:
         return _normal_moment(shift, sx - sy, self.p)[0]
 
     def slopes(self, theta):
-        """Return its derivatives by the mean of the first projection, and by its deviation over the deviation."""
+        """Return its derivatives by the mean of the first cloud, and by its deviation divided by that."""
         shift, sx, sy = self._projected(theta)
         _, by_mean, by_spread = _normal_moment(shift, sx - sy, self.p)
         return by_mean, np.where(sx > 0.0, by_spread / np.where(sx > 0.0, sx, 1.0), 0.0)
@@ -222,8 +223,7 @@ def _normal_moment(mean, deviation, p):
         from scipy.special import ndtr
 
         sign, size = np.sign(deviation), np.abs(deviation)
-        ratio = np.divide(mean, size, out=np.full_like(mean, np.inf), where=size > 0.0) * np.ones_like(mean)
-        ratio = np.where(size > 0.0, ratio, np.copysign(np.inf, mean))
+        ratio = np.where(size > 0.0, mean / np.where(size > 0.0, size, 1.0), np.copysign(np.inf, mean))
         bell = math.sqrt(2.0 / math.pi) * np.exp(-0.5 * ratio * ratio)
         slope = 2.0 * ndtr(ratio) - 1.0
         return size * bell + mean * slope, slope, sign * bell
@@ -247,7 +247,92 @@ def sliced_wasserstein(
     rng=None,
     normalize=False,
 ):
-    """PLACEHOLDER"""
+    """
+    Estimate the sliced Wasserstein distance of two weighted clouds, with its standard error.
+
+    The mean over directions of the Wasserstein distance of the projections: a distance of clouds that costs
+    O(L (n + m) (d + log(n + m))) and O(n + m) memory. A control variate with a known mean takes out what the
+    means and covariances explain: on clouds in few dimensions that is worth a thousand times the projections.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        First cloud.
+    Y : array of shape (m, d)
+        Second cloud.
+    a : array of shape (n,) or None, default=None
+        Weights of the points of ``X``, of sum 1; None for uniform.
+    b : array of shape (m,) or None, default=None
+        Weights of the points of ``Y``, of sum 1; None for uniform.
+    p : float, default=2
+        Order of the distance, at least 1.
+    n_projections : int, default=100
+        Directions to project on; ignored where ``directions`` are given.
+    estimator : str, default="auto"
+        "monte_carlo" (the plain mean), "lcv" and "ucv" (the quadratic control variates of [1]_), "gaussian"
+        (the distance of Gaussians with the same moments), or "auto": "gaussian" unless it is uncorrelated.
+    directions : str or array of shape (L, d), default="auto"
+        "iid", "orthogonal" or "qmc", see `random_directions`; unit vectors as rows; or "auto": "qmc" up to
+        three dimensions, "orthogonal" above.
+    rng : None, int or numpy.random.Generator, default=None
+        Source of the directions.
+    normalize : bool, default=False
+        Whether to divide weights by their sum instead of raising when it is not 1.
+
+    Returns
+    -------
+    SlicedWassersteinResult
+        Fields ``distance``, ``power`` (distance to the power p before any clipping), ``standard_error`` (of
+        ``power``), ``n_projections``, ``estimator``, ``directions`` and ``clipped``.
+
+    Raises
+    ------
+    ValueError
+        If dimensions differ, a cloud is empty or not finite, weights are negative, not finite or do not sum
+        to 1, or an option is out of range.
+    TypeError
+        If arrays are complex, of an unsupported dtype, or of different libraries.
+
+    See Also
+    --------
+    sliced_wasserstein_distance : The distance alone.
+    sliced_wasserstein_gradient : The power and its gradient.
+    sinkhorn_divergence : A distance that transports in all dimensions at once.
+
+    Notes
+    -----
+    ``SW_p^p = E W_p^p(theta)`` over uniform unit vectors. For p = 2 a projection has
+
+    ``W_2^2(theta) = (theta'delta)^2 + s(theta)^2 + t(theta)^2 - 2 c(theta)``
+
+    with the difference of the means, both deviations, and the covariance c of the quantiles, which is at
+    most ``s t`` and equals it for clouds of one location-scale family. "gaussian" subtracts
+    ``(theta'delta)^2 + (s - t)^2`` with slope 1, which leaves the estimate unbiased, and adds its mean,
+    known exactly but for ``E (s - t)^2``, which takes no projection of points to compute. It is exact on
+    translations, isotropic scalings and single points. For other p the control variate is ``E |m + (s - t)
+    z|^p``. "lcv" and "ucv" fit a slope to the same directions, as published, which costs a bias of the
+    order 1 / L.
+
+    The standard error comes from at least eight independent randomisations (single directions, orthonormal
+    blocks, or rotations of an even set), by Student's t; fewer than sixteen directions are always
+    independent.
+
+    References
+    ----------
+    .. [1] K. Nguyen and N. Ho, "Sliced Wasserstein Estimation with Control Variates", ICLR 2024,
+       arXiv:2305.00402.
+    .. [2] N. Bonneel, J. Rabin, G. Peyré and H. Pfister, "Sliced and Radon Wasserstein Barycenters of
+       Measures", Journal of Mathematical Imaging and Vision 51, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectralkit.transport import sliced_wasserstein
+    >>> X = np.random.default_rng(0).standard_normal((500, 3))
+    >>> result = sliced_wasserstein(X, X + [3.0, 0.0, 0.0], rng=0)
+    >>> round(result.power, 12)  # the squared length of the shift over d
+    3.0
+    """
     check_option("estimator", estimator, ESTIMATORS)
     clouds = make_clouds(X, Y, a, b, p, normalize)
     kind, theta, n_projections = check_directions(directions, n_projections, clouds.d)
@@ -269,6 +354,91 @@ def sliced_wasserstein(
         directions=kind,
         clipped=power < 0.0,
     )
+
+
+def sliced_wasserstein_distance(
+    X,
+    Y,
+    a=None,
+    b=None,
+    *,
+    p=2,
+    n_projections=100,
+    estimator="auto",
+    directions="auto",
+    rng=None,
+    normalize=False,
+):
+    """
+    Estimate the sliced Wasserstein distance of two weighted clouds.
+
+    `sliced_wasserstein` with the distance alone: O(L (n + m) (d + log(n + m))) and O(n + m) memory.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        First cloud.
+    Y : array of shape (m, d)
+        Second cloud.
+    a : array of shape (n,) or None, default=None
+        Weights of the points of ``X``, of sum 1; None for uniform.
+    b : array of shape (m,) or None, default=None
+        Weights of the points of ``Y``, of sum 1; None for uniform.
+    p : float, default=2
+        Order of the distance, at least 1.
+    n_projections : int, default=100
+        Directions to project on; ignored where ``directions`` are given.
+    estimator : str, default="auto"
+        "monte_carlo" (the plain mean), "lcv" and "ucv" (the quadratic control variates of [1]_), "gaussian"
+        (the distance of Gaussians with the same moments), or "auto": "gaussian" unless it is uncorrelated.
+    directions : str or array of shape (L, d), default="auto"
+        "iid", "orthogonal" or "qmc", see `random_directions`; unit vectors as rows; or "auto": "qmc" up to
+        three dimensions, "orthogonal" above.
+    rng : None, int or numpy.random.Generator, default=None
+        Source of the directions.
+    normalize : bool, default=False
+        Whether to divide weights by their sum instead of raising when it is not 1.
+
+    Returns
+    -------
+    float
+        The distance, in the units of the points.
+
+    Raises
+    ------
+    ValueError
+        If dimensions differ, a cloud is empty or not finite, weights are negative, not finite or do not sum
+        to 1, or an option is out of range.
+    TypeError
+        If arrays are complex, of an unsupported dtype, or of different libraries.
+
+    See Also
+    --------
+    sliced_wasserstein : The same with a standard error, and the formulas.
+
+    References
+    ----------
+    .. [1] K. Nguyen and N. Ho, "Sliced Wasserstein Estimation with Control Variates", ICLR 2024,
+       arXiv:2305.00402.
+
+    Examples
+    --------
+    >>> from spectralkit.transport import sliced_wasserstein_distance
+    >>> round(sliced_wasserstein_distance([[0.0, 0.0]], [[3.0, 4.0]], rng=0) ** 2, 12)  # 5 ** 2 / d
+    12.5
+    """
+    return sliced_wasserstein(
+        X,
+        Y,
+        a,
+        b,
+        p=p,
+        n_projections=n_projections,
+        estimator=estimator,
+        directions=directions,
+        rng=rng,
+        normalize=normalize,
+    ).distance
 
 
 def _estimate(clouds, values, theta, starts, estimator, rng):
@@ -337,7 +507,81 @@ def sliced_wasserstein_gradient(
     rng=None,
     normalize=False,
 ):
-    """PLACEHOLDER"""
+    """
+    Estimate the p-th power of the sliced Wasserstein distance and its gradient by the points of ``X``.
+
+    What gradient flows and fits of generative models need. Costs a few times `sliced_wasserstein`, because
+    the order of the points is needed too. For "gaussian" the gradient is that of the returned power,
+    control variate included, at these directions.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        First cloud.
+    Y : array of shape (m, d)
+        Second cloud.
+    a : array of shape (n,) or None, default=None
+        Weights of the points of ``X``, of sum 1; None for uniform.
+    b : array of shape (m,) or None, default=None
+        Weights of the points of ``Y``, of sum 1; None for uniform.
+    p : float, default=2
+        Order of the distance, at least 1.
+    n_projections : int, default=100
+        Directions to project on; ignored where ``directions`` are given.
+    estimator : str, default="auto"
+        "monte_carlo" (the plain mean), "lcv" and "ucv" (the quadratic control variates of [1]_), "gaussian"
+        (the distance of Gaussians with the same moments), or "auto": "gaussian" unless it is uncorrelated.
+    directions : str or array of shape (L, d), default="auto"
+        "iid", "orthogonal" or "qmc", see `random_directions`; unit vectors as rows; or "auto": "qmc" up to
+        three dimensions, "orthogonal" above.
+    rng : None, int or numpy.random.Generator, default=None
+        Source of the directions.
+    normalize : bool, default=False
+        Whether to divide weights by their sum instead of raising when it is not 1.
+
+    Returns
+    -------
+    float
+        Estimate of ``SW_p ** p``.
+    array of shape (n, d)
+        Its gradient, of the library and dtype of ``X``.
+
+    Raises
+    ------
+    ValueError
+        If dimensions differ, a cloud is empty or not finite, weights are negative, not finite or do not sum
+        to 1, or an option is out of range.
+    TypeError
+        If arrays are complex, of an unsupported dtype, or of different libraries.
+
+    See Also
+    --------
+    sliced_wasserstein : The power with a standard error.
+    SlicedWassersteinFlow : A cloud moved along minus this gradient.
+
+    Notes ----- The derivative by point i is the mean over directions of ``a_i p |r|^(p - 1) sign(r)
+    theta``, r the projected point minus its image under the monotone plan; where a point is split, the mean
+    over its parts. Each control variate is corrected by the difference of its gradient at these directions
+    and its mean. The slopes of "lcv" and "ucv" are frozen at their fitted values: they are functions of the
+    same few directions, and to differentiate through them, as the published code does, makes the gradient a
+    biased one.
+
+    References
+    ----------
+    .. [1] K. Nguyen and N. Ho, "Sliced Wasserstein Estimation with Control Variates", ICLR 2024,
+       arXiv:2305.00402.
+    .. [2] N. Bonneel, J. Rabin, G. Peyré and H. Pfister, "Sliced and Radon Wasserstein Barycenters of
+       Measures", Journal of Mathematical Imaging and Vision 51, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectralkit.transport import sliced_wasserstein_gradient
+    >>> X = np.random.default_rng(0).standard_normal((200, 3))
+    >>> power, gradient = sliced_wasserstein_gradient(X + [3.0, 0.0, 0.0], X, rng=0)
+    >>> np.allclose(gradient.sum(axis=0), [2.0, 0.0, 0.0])  # that of 3 ** 2 / d
+    True
+    """
     check_option("estimator", estimator, ESTIMATORS)
     clouds = make_clouds(X, Y, a, b, p, normalize)
     xp, d = clouds.xp, clouds.d
@@ -366,32 +610,36 @@ def sliced_wasserstein_gradient(
 
 
 def directional_gradient(clouds, theta):
-    """Return ``W_p^p`` along each direction, on the host, and the gradient of their mean by the points of X."""
-    X, Y, p, xp = clouds.X, clouds.Y, clouds.p, clouds.xp
-    uniform = clouds.a is None and clouds.b is None
-    shared = uniform_coupling(X.shape[0], Y.shape[0], xp, X) if uniform else None
-    a, b = (uniform_if_none(w, points[:, 0], xp) for w, points in ((clouds.a, X), (clouds.b, Y)))
+    """Return ``W_p^p`` along each direction, on the host, and the gradient of their mean by ``X``."""
+    xp, n_points = clouds.xp, clouds.X.shape[0] + clouds.Y.shape[0]
 
     def block_gradient(block):
-        block = from_host(block, xp, X)
-        x, a_sorted, order = ordered(block @ X.T, a, xp)
-        if uniform:
-            y, coupling = xp.sort(block @ Y.T, axis=1), shared
-        else:
-            y, b_sorted, _ = ordered(block @ Y.T, b, xp)
-            coupling = weighted_coupling(a_sorted, b_sorted, xp)
-        differences = coupling.differences(x, y, xp)
-        values = coupling.mean(powers(differences, p, xp), xp)
-        size = powers(xp.abs(differences), p - 1.0, xp) if p > 1.0 else xp.ones_like(differences)
-        slopes = coupling.by_source(p * size * xp.sign(differences), xp)
-        slopes = xp.take_along_axis(slopes, xp.argsort(order, axis=1), axis=1)
-        return np.asarray(to_host(values)), slopes.T @ block
+        block = from_host(block, xp, clouds.X)
+        values, slopes = point_slopes(clouds, block)
+        return values, slopes.T @ block
 
-    parts = over_blocks(theta, X.shape[0] + Y.shape[0], xp, block_gradient)
+    parts = over_blocks(theta, n_points, xp, block_gradient)
     gradient = parts[0][1]
     for _, part in parts[1:]:
         gradient = gradient + part
     return np.concatenate([values for values, _ in parts]), gradient / theta.shape[0]
+
+
+def point_slopes(clouds, theta):
+    """Return ``W_p^p`` along each direction, on the host, and its derivative by each projected point of X."""
+    X, Y, p, xp = clouds.X, clouds.Y, clouds.p, clouds.xp
+    a, b = (uniform_if_none(w, points[:, 0], xp) for w, points in ((clouds.a, X), (clouds.b, Y)))
+    x, a, order = ordered(theta @ X.T, a, xp)
+    if clouds.a is None and clouds.b is None:
+        y, coupling = xp.sort(theta @ Y.T, axis=1), uniform_coupling(X.shape[0], Y.shape[0], xp, X)
+    else:
+        y, b, _ = ordered(theta @ Y.T, b, xp)
+        coupling = weighted_coupling(a, b, xp)
+    differences = coupling.differences(x, y, xp)
+    values = coupling.mean(powers(differences, p, xp), xp)
+    size = powers(xp.abs(differences), p - 1.0, xp) if p > 1.0 else xp.ones_like(differences)
+    slopes = coupling.by_source(p * size * xp.sign(differences), xp)
+    return np.asarray(to_host(values)), xp.take_along_axis(slopes, xp.argsort(order, axis=1), axis=1)
 
 
 def _gaussian_correction(moments, values, theta, p, rng):
