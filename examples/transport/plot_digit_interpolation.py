@@ -73,7 +73,7 @@ figure, axes = plt.subplots(2, len(times), figsize=(9, 2.4), layout="constrained
 strip(axes[0], faded, plan, "fading")
 strip(axes[1], moved, plan, "moving")
 for ax, t in zip(axes[1], times, strict=True):
-    ax.set_xlabel(f"t = {t:.2g}", fontsize=9)
+    ax.set_xlabel(f"t = {t:.3g}", fontsize=9)
 
 # %%
 # More ways

@@ -25,7 +25,7 @@ from spectralkit.transport._sinkhorn import sinkhorn, sinkhorn_divergence
 NORMALISATIONS = ("max", "mean", "median")
 # Entries of the cost that `transform` holds at a time, and the rows that it takes at the least: the points of
 # the fitted cloud are read anew for each block.
-_BLOCK, _MIN_ROWS = 1 << 18, 64
+_BLOCK, _MIN_ROWS = 1 << 17, 64
 
 
 class EntropicTransport(TransformerMixin, BaseEstimator):
@@ -293,8 +293,9 @@ class EntropicTransport(TransformerMixin, BaseEstimator):
         -------
         float
             Minus the Sinkhorn divergence between ``transform(X)`` and ``Y`` in the fitted metric, with the
-            regularisation of the fit: 0 is perfect, and higher is better. A callable metric must take points
-            of the second space on both sides.
+            regularisation of the fit: 0 is perfect, and higher is better. Scores at different ``reg`` do not
+            compare, since a large one blurs the difference too: choose ``reg`` by `sinkhorn_divergence` at
+            one small value. A callable metric must take points of the second space on both sides.
         """
         check_is_fitted(self)
         mapped = self._forward(X)

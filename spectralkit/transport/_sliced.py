@@ -1,6 +1,5 @@
 """Sliced Wasserstein distances with control variates, standard errors and gradients."""
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,6 +12,16 @@ from spectralkit._core.namespaces import array_namespace, from_host, is_numpy, t
 from spectralkit._core.parallel import PARALLEL_THRESHOLD, block_ranges
 from spectralkit._core.random import as_rng
 from spectralkit._core.results import Result
+from spectralkit.transport._control_variates import (
+    controlled_mean,
+    fitted_slope,
+    gaussian_mean,
+    grouped_mean,
+    normal_moment,
+    project_moments,
+    published_mean,
+    published_variate,
+)
 from spectralkit.transport._directions import KINDS, control_directions, draw, randomised
 from spectralkit.transport._one_dimension import (
     check_points,
@@ -31,8 +40,6 @@ ESTIMATORS = ("auto", "monte_carlo", "lcv", "ucv", "gaussian")
 _BLOCK_ELEMENTS = 1 << 18
 # Rows centred at a time where a covariance is computed.
 _BLOCK_ROWS = 512
-# Nodes of the Gauss-Hermite rule for moments of order p.
-_NODES = 40
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -92,7 +99,7 @@ class Clouds:
 
     def moments(self):
         """Return mean and covariance of both clouds, on the host."""
-        return _moments(self.X, self.a, self.xp), _moments(self.Y, self.b, self.xp)
+        return moments_of(self.X, self.a, self.xp), moments_of(self.Y, self.b, self.xp)
 
 
 def make_clouds(X, Y, a, b, p, normalize):
@@ -113,7 +120,7 @@ def make_clouds(X, Y, a, b, p, normalize):
     return Clouds(X, Y, a, b, p, factor, xp)
 
 
-def _moments(X, weights, xp):
+def moments_of(X, weights, xp):
     """Return the mean and the covariance (divided by n, not n - 1) of a cloud, on the host."""
     n, d = X.shape
     mean = xp.mean(X, axis=0) if weights is None else weights @ X
@@ -173,65 +180,6 @@ def directional_powers(clouds, theta):
         return np.asarray(to_host(row_powers(x, y, clouds.a, clouds.b, clouds.p, xp)))
 
     return np.concatenate(over_blocks(theta, n_points, xp, block_powers))
-
-
-class GaussianVariate:
-    """W_p^p of the Gaussians with the moments of the projections, as a function of the direction."""
-
-    def __init__(self, moments, p):
-        (mean_x, self.cov_x), (mean_y, self.cov_y) = moments
-        self.shift, self.p = mean_x - mean_y, p
-
-    def _projected(self, theta):
-        """Return the difference of the means and the standard deviations along each direction."""
-        # A rank-deficient covariance may give a variance of minus a rounding error.
-        sx, sy = (
-            np.sqrt(np.maximum(np.einsum("ld,ld->l", theta @ cov, theta), 0.0))
-            for cov in (self.cov_x, self.cov_y)
-        )
-        return theta @ self.shift, sx, sy
-
-    def __call__(self, theta):
-        """Return its value along each direction."""
-        shift, sx, sy = self._projected(theta)
-        return _normal_moment(shift, sx - sy, self.p)[0]
-
-    def slopes(self, theta):
-        """Return its derivatives by the mean of the first cloud, and by its deviation divided by that."""
-        shift, sx, sy = self._projected(theta)
-        _, by_mean, by_spread = _normal_moment(shift, sx - sy, self.p)
-        return by_mean, np.where(sx > 0.0, by_spread / np.where(sx > 0.0, sx, 1.0), 0.0)
-
-    def mean(self, groups):
-        """Return its mean over the sphere and the standard error of that, from control directions."""
-        theta = groups.reshape(-1, self.shift.size)
-        if self.p == 2.0:
-            # The part of the means is known exactly.
-            _, sx, sy = self._projected(theta)
-            values, known = (sx - sy) ** 2, float(self.shift @ self.shift) / self.shift.size
-        else:
-            values, known = self(theta), 0.0
-        means = values.reshape(groups.shape[:2]).mean(axis=1)
-        return known + float(means.mean()), float(means.std(ddof=1)) / math.sqrt(means.size)
-
-
-def _normal_moment(mean, deviation, p):
-    """Return ``E |mean + deviation z|^p`` for standard normal z, and its derivatives by both."""
-    if p == 2.0:
-        return mean * mean + deviation * deviation, 2.0 * mean, 2.0 * deviation
-    if p == 1.0:
-        from scipy.special import ndtr
-
-        sign, size = np.sign(deviation), np.abs(deviation)
-        ratio = np.where(size > 0.0, mean / np.where(size > 0.0, size, 1.0), np.copysign(np.inf, mean))
-        bell = math.sqrt(2.0 / math.pi) * np.exp(-0.5 * ratio * ratio)
-        slope = 2.0 * ndtr(ratio) - 1.0
-        return size * bell + mean * slope, slope, sign * bell
-    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-    weights = weights / weights.sum()
-    shifted = mean[:, None] + deviation[:, None] * nodes
-    slope = p * np.copysign(powers(shifted, p - 1.0, np), shifted)
-    return powers(shifted, p, np) @ weights, slope @ weights, slope @ (nodes * weights)
 
 
 def sliced_wasserstein(
@@ -341,9 +289,14 @@ def sliced_wasserstein(
         theta, starts = randomised(n_projections, clouds.d, kind, rng)
     else:
         starts = np.arange(theta.shape[0])
-    power, error, estimator = _estimate(
-        clouds, directional_powers(clouds, theta), theta, starts, estimator, rng
-    )
+    values = directional_powers(clouds, theta)
+    if clouds.d == 1:
+        power, error = float(values[0]), 0.0
+        estimator = "monte_carlo" if estimator == "auto" else estimator
+    elif estimator == "monte_carlo":
+        power, error = grouped_mean(values, starts)
+    else:
+        power, error, estimator = _with_control(clouds, values, theta, starts, estimator, rng)
     scale = clouds.factor**-clouds.p
     return SlicedWassersteinResult(
         distance=max(power, 0.0) ** (1.0 / clouds.p) / clouds.factor,
@@ -354,6 +307,23 @@ def sliced_wasserstein(
         directions=kind,
         clipped=power < 0.0,
     )
+
+
+def _with_control(clouds, values, theta, starts, estimator, rng):
+    """Return the mean with a control variate, its standard error and the estimator used."""
+    moments = clouds.moments()
+    shift = moments[0][0] - moments[1][0]
+    marginals = project_moments(moments, theta)
+    if estimator in ("lcv", "ucv"):
+        trace = sum(float(np.trace(covariance)) for _, covariance in moments)
+        return *published_mean(values, marginals, shift, trace, estimator, starts), estimator
+
+    def known():
+        groups = control_directions(clouds.d, rng)
+        control = project_moments(moments, groups.reshape(-1, clouds.d))
+        return gaussian_mean(control, shift, groups.shape[:2], clouds.p)
+
+    return controlled_mean(values, marginals, starts, clouds.p, known, estimator)
 
 
 def sliced_wasserstein_distance(
@@ -439,59 +409,6 @@ def sliced_wasserstein_distance(
         rng=rng,
         normalize=normalize,
     ).distance
-
-
-def _estimate(clouds, values, theta, starts, estimator, rng):
-    """Return the mean over the sphere, its standard error and the estimator used."""
-    if clouds.d == 1:
-        return float(values[0]), 0.0, "monte_carlo" if estimator == "auto" else estimator
-    if estimator == "monte_carlo":
-        return *_grouped_mean(values, starts), estimator
-    if estimator in ("lcv", "ucv"):
-        variate, known = _published_variate(clouds.moments(), theta, estimator)
-        centred = variate - known
-        # The slope is estimated from the same directions, as published: a bias of the order 1 / L.
-        return *_grouped_mean(values - _fitted_slope(values, centred) * centred, starts), estimator
-    variate = GaussianVariate(clouds.moments(), clouds.p)
-    along = variate(theta)
-    rest = values - along
-    if estimator == "auto" and not _pays(values, along):
-        return *_grouped_mean(values, starts), "monte_carlo"
-    known, known_error = variate.mean(control_directions(clouds.d, rng))
-    mean, error = _grouped_mean(rest, starts)
-    return known + mean, math.hypot(error, known_error), "gaussian"
-
-
-def _pays(values, variate):
-    """Return whether a control variate with slope 1 reduces the variance and is correlated at all."""
-    dv, dq = values - values.mean(), variate - variate.mean()
-    vv, qq, vq = float(dv @ dv), float(dq @ dq), float(dv @ dq)
-    return vv + qq - 2.0 * vq <= vv and vq * vq >= 0.1 * vv * qq
-
-
-def _published_variate(moments, theta, estimator):
-    """Return the lower or upper quadratic control variate of the paper and its mean over the sphere."""
-    (mean_x, cov_x), (mean_y, cov_y) = moments
-    shift = mean_x - mean_y
-    variate, known = (theta @ shift) ** 2, float(shift @ shift)
-    if estimator == "ucv":
-        both = cov_x + cov_y
-        variate = variate + np.einsum("ld,ld->l", theta @ both, theta)
-        known += float(np.trace(both))
-    return variate, known / shift.size
-
-
-def _grouped_mean(values, starts):
-    """Return the mean of all values and its standard error from the means of independent groups."""
-    from scipy.special import stdtrit
-
-    mean, groups = float(values.mean()), len(starts)
-    if groups == 1:
-        return mean, math.inf
-    deviations = np.add.reduceat(values - mean, starts) / values.size  # of the group means, times the shares
-    variance = groups / (groups - 1.0) * float(deviations @ deviations)
-    # Twice this covers as often as two standard deviations of a normal variable do.
-    return mean, math.sqrt(variance) * float(stdtrit(groups - 1, 0.97725)) / 2.0
 
 
 def sliced_wasserstein_gradient(
@@ -647,18 +564,23 @@ def _gaussian_correction(moments, values, theta, p, rng):
 
     The slope is 1, so power and gradient belong together: one is the derivative of the other.
     """
-    variate, d = GaussianVariate(moments, p), theta.shape[1]
-    groups = control_directions(d, rng)
-    control = groups.reshape(-1, d)
-    power = variate.mean(groups)[0] + float((values - variate(theta)).mean())
-    means, spreads = [], []
+    groups = control_directions(theta.shape[1], rng)
+    control = groups.reshape(-1, theta.shape[1])
+    shift = moments[0][0] - moments[1][0]
+    means, spreads, along = [], [], []
     for directions in (theta, control):
-        by_mean, by_spread = variate.slopes(directions)
+        marginals = project_moments(moments, directions)
+        value, by_mean, by_spread = normal_moment(marginals.shift, marginals.spread, p)
+        # Where a deviation vanishes it is not differentiable; 0 is one of its subgradients.
+        positive = marginals.first > 0.0
+        by_spread = np.where(positive, by_spread / np.where(positive, marginals.first, 1.0), 0.0)
         means.append(by_mean @ directions / len(directions))
         spreads.append((directions.T * by_spread) @ directions / len(directions))
+        along.append(value)
+    known = gaussian_mean(marginals, shift, groups.shape[:2], p)[0]
     if p == 2.0:
-        means[1] = 2.0 * variate.shift / d
-    return power, means[0] - means[1], spreads[0] - spreads[1]
+        means[1] = 2.0 * shift / theta.shape[1]
+    return known + float((values - along[0]).mean()), means[0] - means[1], spreads[0] - spreads[1]
 
 
 def _published_correction(moments, values, theta, estimator):
@@ -666,15 +588,10 @@ def _published_correction(moments, values, theta, estimator):
 
     The derivative of the fitted slope would make the gradient of a few directions a biased one.
     """
-    variate, known = _published_variate(moments, theta, estimator)
-    slope = _fitted_slope(values, variate - known)
-    noise = theta.T @ theta / len(theta) - np.eye(theta.shape[1]) / theta.shape[1]
     shift = moments[0][0] - moments[1][0]
+    trace = sum(float(np.trace(covariance)) for _, covariance in moments)
+    centred = published_variate(project_moments(moments, theta), shift, trace, estimator)
+    slope = fitted_slope(values, centred)
+    noise = theta.T @ theta / len(theta) - np.eye(theta.shape[1]) / theta.shape[1]
     spread = 2.0 * slope * noise if estimator == "ucv" else np.zeros_like(noise)
-    return float((values - slope * (variate - known)).mean()), 2.0 * slope * noise @ shift, spread
-
-
-def _fitted_slope(values, centred):
-    """Return the published slope: covariance with the variate over its second moment about the known mean."""
-    scale = float(centred @ centred)
-    return float((values - values.mean()) @ centred) / scale if scale > 0.0 else 0.0
+    return float((values - slope * centred).mean()), 2.0 * slope * noise @ shift, spread
