@@ -10,9 +10,10 @@ photograph to that of another, and paint each picture in the colours of the othe
 # Two clouds of colours
 # ---------------------
 # Both photographs come with scikit-learn. Of a quarter of a million pixels most have nearly the colour of
-# another, so the cube of colours is cut into cells of 16 levels a side, and each cell that occurs is summed up
-# by its mean colour. As weights we take the square roots of the numbers of pixels. With the numbers themselves
-# all mass of the wide bright sky would have to find a place in the second picture, which is mostly dark.
+# another, so the cube of colours is cut into cells of 16 levels a side, and each cell that occurs is summed
+# up by its mean colour. As weights we take the square roots of the numbers of pixels. With the numbers
+# themselves all of the wide bright sky would have to find a place in the second picture, which is mostly
+# dark.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,7 +45,7 @@ transport = EntropicTransport(reg=0.01, normalize_cost="mean")
 transport.fit(temple_colours, flower_colours, temple_weights, flower_weights)
 print(f"{transport.n_iter_} iterations, error of the marginals {transport.marginal_error_:.1e}")
 
-TransportPlanDisplay.from_estimator(transport, temple_colours, flower_colours).plot()
+TransportPlanDisplay.from_estimator(transport, temple_colours, flower_colours).plot(n_lines=1500)
 
 # %%
 # One plan, two maps
@@ -70,13 +71,13 @@ for ax, (title, picture) in zip(axes.flat, pictures.items(), strict=True):
 # %%
 # Sharp and blunt plans
 # ---------------------
-# The larger ``reg``, the more targets share in the image of a colour. Contrast is lost little by little, until
-# every pixel has the mean colour. The Sinkhorn divergence between the mapped colours and the wanted ones,
-# always at the same small regularisation, puts that in numbers.
+# The larger ``reg``, the more targets share in the image of a colour. Contrast is lost little by little,
+# until every pixel has the mean colour. The Sinkhorn divergence between the mapped colours and the wanted
+# ones, always at the same small regularisation, puts that in numbers.
 
 figure, axes = plt.subplots(1, 4, figsize=(11, 2.4), layout="constrained")
-small = temple[::2, ::2] / 255
-weights = [weights / weights.sum() for weights in (temple_weights, flower_weights)]
+small = temple[::3, ::3] / 255
+weights = [counts / counts.sum() for counts in (temple_weights, flower_weights)]
 for ax, reg in zip(axes, (0.01, 0.1, 0.5, 2.0), strict=True):
     transport.set_params(reg=reg).fit(temple_colours, flower_colours, *weights)
     mapped = transport.transform(temple_colours)

@@ -15,3 +15,5 @@ from ._sliced import SlicedWassersteinResult as SlicedWassersteinResult
 from ._sliced import sliced_wasserstein as sliced_wasserstein
 from ._sliced import sliced_wasserstein_distance as sliced_wasserstein_distance
 from ._sliced import sliced_wasserstein_gradient as sliced_wasserstein_gradient
+from ._sliced_estimators import SlicedWasserstein as SlicedWasserstein
+from ._sliced_estimators import SlicedWassersteinFlow as SlicedWassersteinFlow

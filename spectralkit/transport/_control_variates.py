@@ -92,7 +92,7 @@ def gaussian_mean(control, shift, groups, p):
 def controlled_mean(values, marginals, starts, p, known, estimator):
     """Return the mean with the Gaussian control variate at slope 1, its standard error and its name.
 
-    ``known`` is called for the mean of the variate and its error; "auto" does without where that does not pay.
+    ``known`` is called for the mean of the variate and its error; "auto" does without where it does not pay.
     """
     along = normal_moment(marginals.shift, marginals.spread, p)[0]
     if estimator == "auto" and not _pays(values, along):

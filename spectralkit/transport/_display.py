@@ -123,7 +123,7 @@ class TransportPlanDisplay:
         ax : sequence of two Axes or None, default=None
             Where to draw; None for a new figure.
         n_lines : int, default=500
-            Lines at the most, those of the largest entries; their opacity is proportional to the mass.
+            Lines at the most, those of the largest entries; the more mass, the darker.
         sort : bool, default=True
             Whether to order the rows and the columns of the image along the first principal axis of both
             clouds together, so that near points are near in the image too.
@@ -186,8 +186,9 @@ def _draw_clouds(ax, plan, X, Y, n_lines):
         strongest = np.argpartition(plan, plan.size - n_lines, axis=None)[plan.size - n_lines :]
         strongest = strongest[np.argsort(plan.ravel()[strongest])]
         i, j = np.unravel_index(strongest, plan.shape)
-        # The more lines, the fainter each.
-        opacity = min(0.7, 10 / np.sqrt(n_lines)) * plan[i, j] / plan.max()
+        # The more lines, the fainter each; a few very large entries shall not hide the others.
+        mass = plan[i, j] / np.quantile(plan[i, j], 0.9)
+        opacity = min(0.6, 6 / np.sqrt(n_lines)) * np.minimum(mass, 1.0)
         segments = np.stack([X[i], Y[j]], axis=1)
         ax.add_collection(LineCollection(segments, colors="0.2", alpha=opacity, linewidths=0.9))
     clouds = (X, plan.sum(axis=1), "C0", "o", "source"), (Y, plan.sum(axis=0), "C1", "s", "target")

@@ -12,12 +12,12 @@ from spectralkit._core.parallel import block_ranges
 from spectralkit.base import check_same_library, is_host_table, unchanged_on_error, validate_table
 from spectralkit.transport._costs import check_metric, pairwise_cost
 from spectralkit.transport._problem import (
-    _as_array,
-    _check_finite,
-    _common_dtype,
-    _weights,
+    as_array,
     cast,
     check_cost_range,
+    check_finite,
+    check_mass,
+    common_dtype,
     make_problem,
 )
 from spectralkit.transport._sinkhorn import sinkhorn, sinkhorn_divergence
@@ -207,7 +207,7 @@ class EntropicTransport(TransformerMixin, BaseEstimator):
             self._reg = reg * self.cost_scale_
             result = sinkhorn(a, b, C, self._reg, method=self.method, tol=self.tol, max_iter=self.max_iter)
             self._potentials = result.f, result.g
-            self._dtype = _common_dtype(X=self._sources, Y=self._targets)
+            self._dtype = common_dtype(X=self._sources, Y=self._targets)
             self.f_, self.g_ = (cast(potential, self._dtype, xp) for potential in self._potentials)
             self.cost_, self.value_ = result.cost, result.value
             self.marginal_error_, self.converged_ = result.marginal_error, result.converged
@@ -347,13 +347,13 @@ class EntropicTransport(TransformerMixin, BaseEstimator):
     def _second_cloud(self, Y):
         _check_dense("Y", Y)
         if is_host_table(Y):
-            Y = _as_array("Y", check_array(Y, dtype="numeric", input_name="Y", estimator=self), 2)
+            Y = as_array("Y", check_array(Y, dtype="numeric", input_name="Y", estimator=self), 2)
         else:
             if dtype_name(Y.dtype).startswith("complex"):
                 raise ValueError(
                     "Complex data not supported\n" + invalid("Y", "real", f"dtype {dtype_name(Y.dtype)}")
                 )
-            _check_finite("Y", _as_array("Y", Y, 2), array_namespace(Y=Y))
+            check_finite("Y", as_array("Y", Y, 2), array_namespace(Y=Y))
         if not callable(self.metric) and Y.shape[1] != self.n_features_in_:
             remedy = "Clouds of different spaces need a callable metric."
             constraint = f"of shape (m, {self.n_features_in_}), with the features of X"
@@ -383,7 +383,7 @@ class EntropicTransport(TransformerMixin, BaseEstimator):
         if self.preprocessing_ is None:
             return points
         name = "what preprocessing returns"
-        transformed = _as_array(name, self.preprocessing_.transform(points), 2)
+        transformed = as_array(name, self.preprocessing_.transform(points), 2)
         array_namespace(**{name: transformed, "the cloud": points})
         return transformed
 
@@ -415,7 +415,7 @@ def _shares(name, weights, cloud, of):
     if weights is None:
         return None
     xp = array_namespace(**{name: weights, of: cloud})
-    weights, total, _ = _weights(name, weights, cloud.shape[0], f"the rows of {of}", cloud, xp)
+    weights, total, _ = check_mass(name, weights, cloud.shape[0], f"the rows of {of}", cloud, xp)
     return weights / total
 
 

@@ -21,6 +21,7 @@ from spectralkit.transport._sinkhorn_numba import (
     exponentials,
     gather_above,
     normalised_rows,
+    scale_plan,
 )
 
 # Elements swept by one call of a kernel. Sums are taken block by block, so the blocks must not depend on the
@@ -88,6 +89,14 @@ class HostPlan:
         self._sweep(kernel)
         return partial.sum(axis=0), g_new
 
+    def rescale(self, u, v):
+        """Multiply the columns of P by ``u`` and its rows by ``v``."""
+
+        def kernel(index, start, stop):
+            scale_plan(self.P[start:stop], u, v[start:stop])
+
+        self._sweep(kernel)
+
     def fill(self, f, g, reg):
         """Fill P as it is; return its column sums and its row sums."""
 
@@ -144,8 +153,8 @@ class HostPlan:
         if size > _SPARSE * self.P.size:
             product = _eliminated(self.P, row_sums, diagonal)
             return conjugate_gradients_with(product, diagonal, rhs, tolerance, max_iter=_MAX_CG, xp=np)[0]
-        column, entry = np.empty(size, dtype=np.int32), np.empty(size)
-        gather_above(self.P, threshold, start, column, entry)
+        column, entry = np.empty(size + 1, dtype=np.int32), np.empty(size + 1)
+        gather_above(self.P, threshold, column, entry)
         system = (start, column, entry, 1.0 / row_sums, diagonal)
         direct = n * n <= self.P.size
         d = np.empty(n)
@@ -196,6 +205,10 @@ class ArrayPlan:
         total = xp.sum(P, axis=1, keepdims=True)
         self.P = P * (self.b[:, None] / total)
         return xp.sum(self.P, axis=0), reg * (self._log_b - xp.log(total[:, 0]) - top[:, 0])
+
+    def rescale(self, u, v):
+        """Multiply the columns of P by ``u`` and its rows by ``v``."""
+        self.P = self.P * (v[:, None] * u[None, :])
 
     def fill(self, f, g, reg):
         """Fill P as it is; return its column sums and its row sums."""

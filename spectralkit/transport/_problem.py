@@ -68,15 +68,15 @@ def make_problem(a, b, C, X, Y, metric, low_memory):
             given = "no C and " + ("neither" if X is None and Y is None else "only one of X and Y")
             raise ValueError(invalid("C", "a cost matrix, or None with both X and Y", given))
         check_metric(metric)
-        X, Y = (_as_array(name, points, 2) for name, points in (("X", X), ("Y", Y)))
+        X, Y = (as_array(name, points, 2) for name, points in (("X", X), ("Y", Y)))
         xp = array_namespace(a=a, b=b, X=X, Y=Y)
-        if X.shape[1] != Y.shape[1]:
-            remedy = "Both clouds must lie in the same space."
+        if X.shape[1] != Y.shape[1] and not callable(metric):
+            remedy = "Both clouds must lie in the same space, unless metric is a callable."
             raise ValueError(invalid("Y", f"of shape (m, {X.shape[1]})", f"shape {tuple(Y.shape)}", remedy))
         for name, points in (("X", X), ("Y", Y)):
-            _check_finite(name, points, xp)
+            check_finite(name, points, xp)
         like, shape, names = X, (X.shape[0], Y.shape[0]), ("X", "Y")
-        dtype = _common_dtype(X=X, Y=Y, a=a, b=b)
+        dtype = common_dtype(X=X, Y=Y, a=a, b=b)
         if not is_numpy(xp):
             cost = pairwise_cost(X, Y, metric, xp)
         elif low_memory:
@@ -90,14 +90,14 @@ def make_problem(a, b, C, X, Y, metric, low_memory):
     else:
         if X is not None or Y is not None:
             raise ValueError(invalid("C", "None where X and Y are given", "both", "Pass one or the other."))
-        C = _as_array("C", C, 2)
+        C = as_array("C", C, 2)
         xp = array_namespace(a=a, b=b, C=C)
         like, shape, names = C, tuple(C.shape), ("C", "C")
-        dtype = _common_dtype(C=C, a=a, b=b)
+        dtype = common_dtype(C=C, a=a, b=b)
         cost = MatrixCost(C) if is_numpy(xp) else xp.astype(C, xp.float64)
-    a, total_a, limit_a = _weights("a", a, shape[0], f"the rows of {names[0]}", like, xp)
+    a, total_a, limit_a = check_mass("a", a, shape[0], f"the rows of {names[0]}", like, xp)
     columns = "the columns of C" if C is not None else "the rows of Y"
-    b, total_b, limit_b = _weights("b", b, shape[1], columns, like, xp)
+    b, total_b, limit_b = check_mass("b", b, shape[1], columns, like, xp)
     mismatch = abs(total_a - total_b) / max(total_a, total_b)
     if mismatch > max(limit_a, limit_b):
         raise ValueError(
@@ -123,7 +123,8 @@ def check_cost_range(low, high):
         raise ValueError(invalid("C", "non-negative", low, remedy))
 
 
-def _as_array(name, value, ndim):
+def as_array(name, value, ndim):
+    """Return a non-empty real array of so many dimensions."""
     if not array_api_compat.is_array_api_obj(value):
         value = np.asarray(value)
     output_dtype_name(name, value.dtype)
@@ -136,12 +137,13 @@ def _as_array(name, value, ndim):
     return value
 
 
-def _check_finite(name, array, xp):
-    if not math.isfinite(float(xp.sum(xp.astype(array, xp.float64)))):
+def check_finite(name, array, xp):
+    """Raise ValueError if points are not finite."""
+    if not bool(xp.all(xp.isfinite(xp.astype(array, xp.float64)))):
         raise ValueError(invalid(name, "finite", "NaN or infinity", "Drop or impute those rows."))
 
 
-def _common_dtype(**arrays):
+def common_dtype(**arrays):
     """Return the dtype of the results: the widest of the floating arrays, float64 where there is none."""
     names = [
         output_dtype_name(name, array.dtype)
@@ -152,12 +154,12 @@ def _common_dtype(**arrays):
     return max((name for name in names if name in order), key=order.index, default="float64")
 
 
-def _weights(name, weights, size, of_what, like, xp):
+def check_mass(name, weights, size, of_what, like, xp):
     """Return weights in float64, their sum, and what two sums may differ by."""
     if weights is None:
         weights = xp.full(size, 1.0 / size, dtype=xp.float64, device=array_api_compat.device(like))
         return weights, 1.0, 1e-8
-    weights = _as_array(name, weights, 1)
+    weights = as_array(name, weights, 1)
     given = dtype_name(weights.dtype)
     weights = xp.astype(xp.asarray(weights), xp.float64)
     if weights.shape[0] != size:

@@ -1,7 +1,7 @@
 """Entropic optimal transport."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -80,8 +80,9 @@ class SinkhornResult(Result):
     converged: bool
     status: str
     reg: float
-    _cost: Any
-    _potentials: Any
+    # What ``plan`` is computed from; not among the fields that users see.
+    _cost: Any = field(init=False)
+    _potentials: Any = field(init=False)
 
     @cached_property
     def plan(self):
@@ -294,8 +295,8 @@ def sinkhorn(
         raise ValueError(invalid("reg", "a larger share of the range of the cost", reg, remedy))
     run = Run(plan, f_weights, g_weights, xp, max_iter=max_iter, report=reporter(callback))
     start = init if init is None or columns_first else init[::-1]
-    # What the two totals differ by, no plan can make good.
-    target = tol + problem.mismatch
+    # The margin is for the rounding of the potentials; what the two totals differ by, no plan can make good.
+    target = 0.9 * tol + problem.mismatch
     if method == "newton":
         point = newton(run, reg, high - low, target, start)
     elif method == "sns":
@@ -306,7 +307,7 @@ def sinkhorn(
     point = run.refreshed(point, reg)
     row_sums = xp.sum(plan.P, axis=1)
     error = point.error + float(xp.sum(xp.abs(row_sums - g_weights))) + problem.mismatch
-    converged = error <= target + problem.mismatch
+    converged = error <= tol + 2.0 * problem.mismatch
     mass = problem.mass
     f, g = (point.f, point.g) if columns_first else (point.g, point.f)
     # The solvers work with unit mass. Half of the shift goes to each side, then a·f = b·g.
@@ -326,9 +327,9 @@ def sinkhorn(
         converged=converged,
         status=_status(run, method, converged, error, tol, reg, high - low, problem.dtype),
         reg=reg,
-        _cost=problem.full_cost,
-        _potentials=(f, g),
     )
+    object.__setattr__(result, "_cost", problem.full_cost)
+    object.__setattr__(result, "_potentials", (f, g))
     if not converged and not run.stopped:
         warn_not_converged(f"sinkhorn(method={method!r})", mass * error, mass * tol, result.status)
     return result

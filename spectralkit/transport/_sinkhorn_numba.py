@@ -62,6 +62,15 @@ def normalised_rows(C, f, g, b, log_b, reg, P, column_sums, g_new):
 
 
 @njit(fastmath=_KEEP_ORDER)
+def scale_plan(P, u, v):
+    """Multiply the columns of ``P`` by ``u`` and its rows by ``v``."""
+    for j in range(P.shape[0]):
+        p, factor = P[j], v[j]
+        for i in range(p.size):
+            p[i] *= factor * u[i]
+
+
+@njit(fastmath=_KEEP_ORDER)
 def column_maxima(C, g, top):
     """Raise ``top`` to the largest ``g - C`` of each column."""
     for j in range(C.shape[0]):
@@ -94,15 +103,16 @@ def count_above(P, threshold, start):
 
 
 @njit(fastmath=_KEEP_ORDER)
-def gather_above(P, threshold, start, column, entry):
-    """Write those entries and their columns in compressed rows."""
+def gather_above(P, threshold, column, entry):
+    """Write those entries and their columns in compressed rows; both arrays have one place more."""
+    k = 0
     for j in range(P.shape[0]):
-        p, k = P[j], start[j]
+        p = P[j]
         for i in range(p.size):
-            if p[i] > threshold[i]:
-                column[k] = i
-                entry[k] = p[i]
-                k += 1
+            # Without a branch, which would be mispredicted at most of the entries that count.
+            column[k] = i
+            entry[k] = p[i]
+            k += p[i] > threshold[i]
 
 
 @njit(fastmath=SUM_FLAGS)

@@ -69,14 +69,24 @@ class Run:
         """Return the point whose rows are normalised."""
         column_sums, g = self.plan.normalise(f, g, reg)
         self.n_evaluations += 1
-        residual = self.a - column_sums
-        value = float(f @ self.a) + float(g @ self.b) - reg
-        self._latest = Point(f, g, residual, value, float(self.xp.sum(self.xp.abs(residual))))
+        self._latest = self._point(f, g, column_sums, reg)
         return self._latest
 
+    def _point(self, f, g, column_sums, reg):
+        residual = self.a - column_sums
+        value = float(f @ self.a) + float(g @ self.b) - reg
+        return Point(f, g, residual, value, float(self.xp.sum(self.xp.abs(residual))))
+
     def refreshed(self, point, reg):
-        """Return a point whose plan is certain to be in memory."""
+        """Return a point whose plan is in memory, as computed from its potentials."""
         return point if point is self._latest else self.evaluate(point.f, point.g, reg)
+
+    def rescaled(self, point, u, v, column_sums, reg):
+        """Return the point whose plan is that of another times ``u`` and ``v``, without an exponential."""
+        self.plan.rescale(u, v)
+        self._latest = None
+        f, g = point.f + reg * self.xp.log(u), point.g + reg * self.xp.log(v)
+        return self._point(f, g, column_sums, reg)
 
     def forget(self):
         """Note that the plan in memory may have been overwritten."""
@@ -119,9 +129,11 @@ def sinkhorn_iterations(run, point, reg, tolerance, limit):
         u, v, sums = new_u, new_v, new_sums
         run.count(error)
         drift = max(float(xp.max(xp.abs(xp.log(w)))) for w in (u, v))
-        if error <= tolerance or drift > _ABSORB:
+        if drift > _ABSORB:
+            return run.start(point.f + reg * xp.log(u), point.g + reg * xp.log(v), reg)
+        if error <= tolerance:
             break
-    return run.start(point.f + reg * xp.log(u), point.g + reg * xp.log(v), reg)
+    return run.rescaled(point, u, v, u * sums, reg)
 
 
 def log_sinkhorn(run, reg, tolerance, start):
@@ -228,7 +240,7 @@ def _newton_level(run, point, reg, tolerance, gap=math.inf):
             best, best_at = point.error, steps
         elif steps - best_at >= _PATIENCE:
             break
-        trial, step = _newton_step(run, point, reg, shift)
+        trial, step = _newton_step(run, point, reg, shift, tolerance)
         steps += 1
         if trial is None:
             if point.error <= tolerance:
@@ -244,7 +256,7 @@ def _newton_level(run, point, reg, tolerance, gap=math.inf):
     return point, steps, point.error <= tolerance
 
 
-def _newton_step(run, point, reg, shift):
+def _newton_step(run, point, reg, shift, tolerance):
     """Return the point after one step and its length; None where no length improves."""
     xp, a = run.xp, run.a
     error = min(1.0, point.error)
@@ -253,7 +265,8 @@ def _newton_step(run, point, reg, shift):
         run.b,
         point.residual,
         min(1e-3, 1e-2 * error) * a,
-        min(1e-2, error),
+        # Proportional to the error for superlinear convergence, but no closer than the last step needs.
+        max(min(1e-2, error), 0.03 * tolerance / point.error),
     )
     middle = 0.5 * (float(xp.max(direction)) + float(xp.min(direction)))
     radius = float(xp.max(xp.abs(direction - middle)))
