@@ -293,7 +293,9 @@ def distributional_sliced_wasserstein(
     sliced_wasserstein : All directions alike.
     max_sliced_wasserstein : One direction alone.
 
-    Notes ----- ``max over unit e of E W_p^p(theta)`` for theta with density proportional to
+    Notes
+    -----
+    ``max over unit e of E W_p^p(theta)`` for theta with density proportional to
     ``exp(concentration e'theta)``. Since W_p is even in theta, each direction counts with its opposite and
     the weights become ``cosh(concentration e'theta)``, normalised to the sum 1.
 

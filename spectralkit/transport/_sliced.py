@@ -476,7 +476,9 @@ def sliced_wasserstein_gradient(
     sliced_wasserstein : The power with a standard error.
     SlicedWassersteinFlow : A cloud moved along minus this gradient.
 
-    Notes ----- The derivative by point i is the mean over directions of ``a_i p |r|^(p - 1) sign(r)
+    Notes
+    -----
+    The derivative by point i is the mean over directions of ``a_i p |r|^(p - 1) sign(r)
     theta``, r the projected point minus its image under the monotone plan; where a point is split, the mean
     over its parts. Each control variate is corrected by the difference of its gradient at these directions
     and its mean. The slopes of "lcv" and "ucv" are frozen at their fitted values: they are functions of the

@@ -6,7 +6,6 @@ from typing import Any
 
 import array_api_compat
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -111,7 +110,9 @@ class SlicedWasserstein(TransformerMixin, BaseEstimator):
     sliced_wasserstein : One distance, with its standard error.
     SlicedWassersteinFlow : Moves a cloud onto another.
 
-    Notes ----- ``exp(-gamma * D ** 2)`` with the matrix D of `pairwise` is a kernel of clouds, positive
+    Notes
+    -----
+    ``exp(-gamma * D ** 2)`` with the matrix D of `pairwise` is a kernel of clouds, positive
     definite for "monte_carlo" and p = 2; control variates make the distances far more accurate and the
     kernel positive up to what is left of their error.
 
@@ -228,6 +229,8 @@ class SlicedWasserstein(TransformerMixin, BaseEstimator):
         ndarray of shape (n_clouds, n_clouds)
             Symmetric, with a zero diagonal.
         """
+        from joblib import Parallel, delayed
+
         check_is_fitted(self)
         clouds = self._check_clouds(X)
         xp = array_namespace(X=self.reference_)
@@ -409,7 +412,9 @@ class SlicedWassersteinFlow(BaseEstimator):
     sliced_wasserstein_gradient : The gradient of one step.
     EntropicTransport : A map to another cloud that applies to new points too.
 
-    Notes ----- ``x_i <- x_i - learning_rate * k n / 2 * dSW_2^2 / dx_i`` with k the smaller of the
+    Notes
+    -----
+    ``x_i <- x_i - learning_rate * k n / 2 * dSW_2^2 / dx_i`` with k the smaller of the
     dimension and the number of directions. Plain gradient descent at rate r on n times the distance, as in
     the paper, is ``learning_rate = 2 r / k``.
 
