@@ -89,8 +89,11 @@ def pairwise_cost(X, Y, metric, xp):
         # From the centre, because the squares of coordinates far from zero would swallow the distances.
         centre = xp.mean(Y, axis=0)
         X, Y = X - centre, Y - centre
-        squares = xp.sum(X * X, axis=1)[:, None] + xp.sum(Y * Y, axis=1)[None, :]
-        return xp.maximum(squares - 2.0 * (X @ Y.T), xp.zeros_like(squares[:1, :1]))
+        cost = (-2.0 * X) @ Y.T
+        cost += xp.sum(X * X, axis=1)[:, None]
+        cost += xp.sum(Y * Y, axis=1)[None, :]
+        cost[cost < 0.0] = 0.0
+        return cost
     if is_numpy(xp) or xp is np:
         from scipy.spatial.distance import cdist
 

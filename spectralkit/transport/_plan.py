@@ -156,12 +156,13 @@ class HostPlan:
         column, entry = np.empty(size + 1, dtype=np.int32), np.empty(size + 1)
         gather_above(self.P, threshold, column, entry)
         system = (start, column, entry, 1.0 / row_sums, diagonal)
-        direct = n * n <= self.P.size
         d = np.empty(n)
-        if not (direct and self._factorise):
-            max_iter = min(_MAX_CG, max(20, n**3 // (_CHOLESKY_RATIO * max(size, 1)))) if direct else _MAX_CG
-            used = conjugate_gradients(*system, rhs, tolerance, max_iter, d, np.empty((4, n)))
-            if used >= 0 or not direct:
+        worth = n**3 // (_CHOLESKY_RATIO * max(size, 1))  # iterations that cost as much as the factorisation
+        if not self._factorise:
+            used = conjugate_gradients(
+                *system, rhs, tolerance, min(_MAX_CG, max(20, worth)), d, np.empty((4, n))
+            )
+            if used >= 0 or worth > 4 * _MAX_CG:
                 return d
             self._factorise = True  # the systems of a level become harder as it converges
         # Scaled to a unit diagonal: weights may span many orders of magnitude.
