@@ -1,13 +1,18 @@
 """Costs of moving mass, as matrices or computed from points a few rows at a time."""
 
+import math
 from functools import partial
 
 import numpy as np
 
 from spectralkit._core.checks import invalid
 from spectralkit._core.namespaces import is_numpy
+from spectralkit._core.parallel import block_ranges
+from spectralkit.transport._arguments import as_array
 
 METRICS = ("sqeuclidean", "euclidean", "cityblock")
+# Entries of the cost read at a time where all of it is passed through.
+_BLOCK = 1 << 17
 
 
 class MatrixCost:
@@ -83,15 +88,16 @@ def pairwise_cost(X, Y, metric, xp):
         The cost.
     """
     if callable(metric):
-        return xp.asarray(metric(X, Y), dtype=xp.float64)
+        return _called(metric, X, Y, xp)
     X, Y = xp.asarray(X, dtype=xp.float64), xp.asarray(Y, dtype=xp.float64)
     if metric == "sqeuclidean":
         # From the centre, because the squares of coordinates far from zero would swallow the distances.
-        centre = xp.mean(Y, axis=0)
-        X, Y = X - centre, Y - centre
-        cost = (-2.0 * X) @ Y.T
-        cost += xp.sum(X * X, axis=1)[:, None]
-        cost += xp.sum(Y * Y, axis=1)[None, :]
+        with np.errstate(over="ignore", invalid="ignore"):  # costs are checked to be finite
+            centre = xp.mean(Y, axis=0)
+            X, Y = X - centre, Y - centre
+            cost = (-2.0 * X) @ Y.T
+            cost += xp.sum(X * X, axis=1)[:, None]
+            cost += xp.sum(Y * Y, axis=1)[None, :]
         cost[cost < 0.0] = 0.0
         return cost
     if is_numpy(xp) or xp is np:
@@ -103,3 +109,24 @@ def pairwise_cost(X, Y, metric, xp):
         difference = X[:, feature][:, None] - Y[:, feature][None, :]
         total = total + (difference * difference if metric == "euclidean" else xp.abs(difference))
     return xp.sqrt(total) if metric == "euclidean" else total
+
+
+def _called(metric, X, Y, xp):
+    """Return the cost that a callable computes, after a look at what it returned."""
+    cost, shape = metric(X, Y), (X.shape[0], Y.shape[0])
+    found = tuple(getattr(cost, "shape", ()))
+    if found != shape:
+        raise ValueError(invalid("metric", f"a cost of shape {shape} when called", f"shape {found}"))
+    return xp.asarray(as_array("metric", cost, 2), dtype=xp.float64)
+
+
+def extremes(cost, xp):
+    """Return the smallest and the largest entry of a cost: NaN if there is one."""
+    if not isinstance(cost, MatrixCost | PointCost):
+        return float(xp.min(cost)), float(xp.max(cost))
+    low, high = math.inf, -math.inf
+    for start, stop in block_ranges(cost.shape[0], max(1, _BLOCK // cost.shape[1])):
+        block = cost.rows(start, stop)
+        # np.minimum, unlike min, keeps NaN.
+        low, high = np.minimum(low, block.min()), np.maximum(high, block.max())
+    return float(low), float(high)

@@ -10,12 +10,11 @@ from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name
 from spectralkit._core.namespaces import array_namespace, is_numpy
 from spectralkit._core.parallel import block_ranges
 from spectralkit.base import check_same_library, is_host_table, unchanged_on_error, validate_table
+from spectralkit.transport._arguments import as_array, check_finite
 from spectralkit.transport._costs import check_metric, pairwise_cost
 from spectralkit.transport._problem import (
-    as_array,
     cast,
     check_cost_range,
-    check_finite,
     check_mass,
     common_dtype,
     make_problem,

@@ -1,5 +1,6 @@
 """Exact optimal transport, by POT's network simplex."""
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from spectralkit._core.checks import check_integer, invalid
 from spectralkit._core.namespaces import is_numpy, library_name
 from spectralkit._core.results import Result
+from spectralkit.transport._costs import extremes
 from spectralkit.transport._problem import check_cost_range, make_problem
 
 
@@ -95,8 +97,11 @@ def exact_transport(a, b, C, *, max_iter=10_000_000):
         library = library_name(problem.xp)
         remedy = "The simplex runs on the host: convert them explicitly first."
         raise TypeError(invalid("a, b and C", "NumPy arrays", f"arrays of {library}", remedy))
-    cost = problem.full_cost.rows(0, problem.full_cost.shape[0])
-    check_cost_range(float(cost.min()), float(cost.max()))
+    low, high = extremes(problem.full_cost, problem.xp)
+    check_cost_range(low, high)
+    # The simplex compares with absolute tolerances: costs of the order 1, by a power of two, are exact.
+    scale = math.ldexp(1.0, math.frexp(high)[1]) if high > 0.0 else 1.0
+    cost = problem.full_cost.rows(0, problem.full_cost.shape[0]) / scale
     a, b = (np.zeros(size) for size in cost.shape)
     a[slice(None) if problem.rows is None else problem.rows] = problem.a
     b[slice(None) if problem.columns is None else problem.columns] = problem.b
@@ -111,11 +116,10 @@ def exact_transport(a, b, C, *, max_iter=10_000_000):
             f"the network simplex found no optimum: {log['warning']} Causes: (a) it needs more than "
             f"max_iter={max_iter} pivots; (b) weights or costs span too many orders of magnitude for float64."
         )
-    mass = problem.mass
-    shift = 0.5 * (float(log["v"] @ b) - float(log["u"] @ a))
+    mass, shift = problem.mass, 0.5 * (float(log["v"] @ b) - float(log["u"] @ a))
     return ExactTransportResult(
         plan=(mass * plan).astype(problem.dtype, copy=False),
-        cost=mass * float(np.vdot(plan, cost)),
-        f=(log["u"] + shift).astype(problem.dtype, copy=False),
-        g=(log["v"] - shift).astype(problem.dtype, copy=False),
+        cost=mass * scale * float(np.vdot(plan, cost)),
+        f=(scale * (log["u"] + shift)).astype(problem.dtype, copy=False),
+        g=(scale * (log["v"] - shift)).astype(problem.dtype, copy=False),
     )

@@ -8,8 +8,8 @@ import array_api_compat
 import numpy as np
 
 from spectralkit._core.checks import check_flag, check_number, invalid
-from spectralkit._core.dtypes import dtype_name, output_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host, is_numpy
+from spectralkit.transport._arguments import as_array, as_weights
 
 
 @dataclass(frozen=True)
@@ -109,48 +109,14 @@ def ordered(x, weights, xp):
     return xp.take_along_axis(x, order, axis=1), xp.reshape(xp.take(weights, flat), order.shape), order
 
 
-def check_points(name, points, ndim=None):
-    """Return points as an array, after checks of dtype, shape and finiteness; None for any dimension."""
-    if not array_api_compat.is_array_api_obj(points):
-        points = np.asarray(points)
-    if dtype_name(points.dtype).startswith("complex"):
-        raise TypeError(invalid(name, "real", f"dtype {dtype_name(points.dtype)}"))
-    output_dtype_name(name, points.dtype)
-    if (ndim is not None and points.ndim != ndim) or points.ndim == 0:
-        remedy = "One row a point, one column a dimension." if ndim == 2 else ""
-        wanted = "an array" if ndim is None else f"{ndim}-dimensional"
-        raise ValueError(invalid(name, wanted, f"shape {tuple(points.shape)}", remedy))
-    if 0 in points.shape:
-        raise ValueError(invalid(name, "non-empty", f"shape {tuple(points.shape)}"))
-    return points
-
-
 def check_weights(name, weights, size, normalize, like, xp):
     """Return weights in float64 that sum to one, or None where all are equal."""
     if weights is None:
         return None
-    if not array_api_compat.is_array_api_obj(weights):
-        weights = np.asarray(weights)
-    array_namespace(**{name: weights, "the points": like})
-    if dtype_name(weights.dtype).startswith("complex"):
-        raise TypeError(invalid(name, "real", f"dtype {dtype_name(weights.dtype)}"))
-    output_dtype_name(name, weights.dtype)
-    if tuple(weights.shape) != (size,):
-        raise ValueError(
-            invalid(name, f"of shape ({size},), one weight a point", f"shape {tuple(weights.shape)}")
-        )
-    weights = xp.astype(weights, xp.float64)
-    total, smallest = float(xp.sum(weights)), float(xp.min(weights))
-    if not math.isfinite(total):
-        raise ValueError(invalid(name, "finite", "NaN or infinity"))
-    if smallest < 0.0:
-        raise ValueError(invalid(name, "non-negative", smallest))
-    if total == 0.0:
-        raise ValueError(invalid(name, "of positive sum", "only zeros"))
+    weights, total = as_weights(name, weights, size, "the points", like)
     if abs(total - 1.0) > 1e-6 and not normalize:
-        raise ValueError(
-            invalid(name, "of sum 1", f"sum {total:.9g}", "Divide by the sum, or pass normalize=True.")
-        )
+        remedy = "Divide by the sum, or pass normalize=True."
+        raise ValueError(invalid(name, "of sum 1", f"sum {total:.9g}", remedy))
     weights = weights / total
     return None if float(xp.max(weights)) == float(xp.min(weights)) else weights
 
@@ -214,7 +180,7 @@ def wasserstein_1d(x, y, a=None, b=None, *, p=2, normalize=False):
     """
     p = check_number("p", p, 1.0)
     normalize = check_flag("normalize", normalize)
-    x, y = check_points("x", x), check_points("y", y)
+    x, y = as_array("x", x), as_array("y", y)
     xp = array_namespace(x=x, y=y)
     a = check_weights("a", a, x.shape[-1], normalize, x, xp)
     b = check_weights("b", b, y.shape[-1], normalize, y, xp)

@@ -56,17 +56,6 @@ class HostPlan:
             for done in [pool.submit(kernel, k, *block) for k, block in enumerate(self._blocks)]:
                 done.result()
 
-    def extremes(self):
-        """Return the smallest and the largest cost: NaN if there is one."""
-        bounds = np.empty((len(self._blocks), 2))
-
-        def kernel(index, start, stop):
-            block = self.cost.rows(start, stop)
-            bounds[index] = block.min(), block.max()
-
-        self._sweep(kernel)
-        return float(bounds[:, 0].min()), float(bounds[:, 1].max())
-
     def normalise(self, f, g, reg):
         """Fill P with rows that sum to ``b``; return its column sums and the potential that does it."""
         partial = np.empty((len(self._blocks), f.size))
@@ -192,10 +181,6 @@ class ArrayPlan:
         self.cost, self.a, self.b, self.xp = cost, a, b, xp
         self.P = None
         self._log_b = xp.log(b)
-
-    def extremes(self):
-        """Return the smallest and the largest cost: NaN if there is one."""
-        return float(self.xp.min(self.cost)), float(self.xp.max(self.cost))
 
     def normalise(self, f, g, reg):
         """Fill P with rows that sum to ``b``; return its column sums and the potential that does it."""

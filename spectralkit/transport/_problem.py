@@ -10,6 +10,7 @@ import numpy as np
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, eps, output_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host, is_numpy, to_host
+from spectralkit.transport._arguments import as_array, as_weights, check_finite
 from spectralkit.transport._costs import MatrixCost, PointCost, check_metric, pairwise_cost
 
 # Relative to the total mass: such weights count as zero. Their logarithms and inverses stay in range above.
@@ -83,10 +84,6 @@ def make_problem(a, b, C, X, Y, metric, low_memory):
             cost = PointCost(X, Y, metric)
         else:
             cost = MatrixCost(pairwise_cost(X, Y, metric, xp))
-        if cost.shape != shape:
-            raise ValueError(
-                invalid("metric", f"a cost of shape {shape}", f"shape {tuple(cost.shape)} from the callable")
-            )
     else:
         if X is not None or Y is not None:
             raise ValueError(invalid("C", "None where X and Y are given", "both", "Pass one or the other."))
@@ -123,26 +120,6 @@ def check_cost_range(low, high):
         raise ValueError(invalid("C", "non-negative", low, remedy))
 
 
-def as_array(name, value, ndim):
-    """Return a non-empty real array of so many dimensions."""
-    if not array_api_compat.is_array_api_obj(value):
-        value = np.asarray(value)
-    output_dtype_name(name, value.dtype)
-    if dtype_name(value.dtype).startswith("complex"):
-        raise TypeError(invalid(name, "real", f"dtype {dtype_name(value.dtype)}", "Pass its modulus."))
-    if value.ndim != ndim:
-        raise ValueError(invalid(name, f"{ndim}-dimensional", f"shape {tuple(value.shape)}"))
-    if 0 in value.shape:
-        raise ValueError(invalid(name, "non-empty", f"shape {tuple(value.shape)}"))
-    return value
-
-
-def check_finite(name, array, xp):
-    """Raise ValueError if points are not finite."""
-    if not bool(xp.all(xp.isfinite(xp.astype(array, xp.float64)))):
-        raise ValueError(invalid(name, "finite", "NaN or infinity", "Drop or impute those rows."))
-
-
 def common_dtype(**arrays):
     """Return the dtype of the results: the widest of the floating arrays, float64 where there is none."""
     names = [
@@ -159,23 +136,8 @@ def check_mass(name, weights, size, of_what, like, xp):
     if weights is None:
         weights = xp.full(size, 1.0 / size, dtype=xp.float64, device=array_api_compat.device(like))
         return weights, 1.0, 1e-8
-    weights = as_array(name, weights, 1)
-    given = dtype_name(weights.dtype)
-    weights = xp.astype(xp.asarray(weights), xp.float64)
-    if weights.shape[0] != size:
-        raise ValueError(
-            invalid(
-                name, f"of shape ({size},), one weight for each of {of_what}", f"shape {tuple(weights.shape)}"
-            )
-        )
-    total = float(xp.sum(weights))
-    if not math.isfinite(total):
-        raise ValueError(invalid(name, "finite, as is its sum", "NaN or infinity"))
-    smallest = float(xp.min(weights))
-    if smallest < 0.0:
-        raise ValueError(invalid(name, "non-negative", smallest, "Negative mass cannot be moved."))
-    if total == 0.0:
-        raise ValueError(invalid(name, "of positive total mass", "only zeros"))
+    given = dtype_name(weights.dtype) if hasattr(weights, "dtype") else "float64"
+    weights, total = as_weights(name, weights, size, of_what, like)
     # Weights rounded to a narrow dtype miss their sum by about that much.
     return weights, total, max(1e-8, 16 * eps(given)) if "float" in given else 1e-8
 
@@ -218,4 +180,5 @@ def restrict_potential(potential, indices, xp):
 
 def cast(array, dtype, xp):
     """Return an array in the dtype of the results."""
-    return xp.astype(array, dtype_of(xp, dtype), copy=False)
+    with np.errstate(over="ignore"):  # to infinity, which the status mentions
+        return xp.astype(array, dtype_of(xp, dtype), copy=False)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import array_api_compat
 import numpy as np
 
 from spectralkit._core.callbacks import reporter
@@ -20,7 +19,8 @@ from spectralkit._core.checks import (
 from spectralkit._core.dtypes import eps
 from spectralkit._core.namespaces import array_namespace, is_numpy
 from spectralkit._core.results import Result
-from spectralkit.transport._costs import MatrixCost, PointCost
+from spectralkit.transport._arguments import as_array
+from spectralkit.transport._costs import MatrixCost, PointCost, extremes
 from spectralkit.transport._plan import ArrayPlan, HostPlan, host_plan
 from spectralkit.transport._problem import (
     cast,
@@ -32,6 +32,7 @@ from spectralkit.transport._problem import (
 from spectralkit.transport._solvers import Run, log_sinkhorn, newton, sparse_newton
 
 METHODS = ("newton", "sns", "sinkhorn")
+_EPS = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 _MAX_ITER = {"newton": 1_000, "sns": 1_000, "sinkhorn": 10_000}
 
 
@@ -40,7 +41,8 @@ class SinkhornResult(Result):
     """
     Potentials of an entropic transport problem, and the plan that they define.
 
-    ``plan`` and the gradients are computed at first use. Gradients are those of ``value``: moving mass along
+    ``plan`` and the gradients are computed at first use, from the cost that was passed: it is not copied, so
+    change it only after that. Gradients are those of ``value``: moving mass along
     ``da`` with sum zero changes it by ``gradient_a @ da``.
 
     Attributes
@@ -287,12 +289,12 @@ def sinkhorn(
         density = check_number("density", density, 0.0, 1.0, open_low=True)
     init = _check_init(init, problem)
 
-    plan, f_weights, g_weights, columns_first = _make_plan(problem, low_memory)
-    low, high = plan.extremes()
+    low, high = extremes(problem.full_cost, xp)
     check_cost_range(low, high)
     if reg < 8 * eps("float64") * (high - low):
         remedy = f"Costs up to {high:.3g} leave float64 nothing to resolve it with: use exact_transport."
         raise ValueError(invalid("reg", "a larger share of the range of the cost", reg, remedy))
+    plan, f_weights, g_weights, columns_first = _make_plan(problem, low_memory)
     run = Run(plan, f_weights, g_weights, xp, max_iter=max_iter, report=reporter(callback))
     start = init if init is None or columns_first else init[::-1]
     # The margin is for the rounding of the potentials; what the two totals differ by, no plan can make good.
@@ -366,8 +368,7 @@ def _check_init(init, problem):
     xp, restricted = problem.xp, []
     pairs = zip("fg", init, problem.full_cost.shape, (problem.rows, problem.columns), strict=True)
     for name, potential, size, indices in pairs:
-        if not array_api_compat.is_array_api_obj(potential):
-            potential = np.asarray(potential)
+        potential = as_array(f"init's {name}", potential)
         if array_namespace(**{f"init's {name}": potential, "the cost": problem.a}) is not xp:
             raise TypeError(invalid(f"init's {name}", "of the library of the cost", "another"))
         if tuple(potential.shape) != (size,):
@@ -387,10 +388,11 @@ def _status(run, method, converged, error, tol, reg, spread, dtype):
     figures = f"L1 error of the marginals {error:.2g}, tol {tol:.2g}"
     if converged:
         status = f"Converged: {figures}."
-        # What the potentials lose in a narrower dtype, the plan loses multiplied by their size over reg.
-        loss = eps(dtype) * spread / reg
-        if dtype != "float64" and loss > tol:
-            status += f" Rounded to {dtype}, f and g reproduce the plan to about {loss:.1g} only."
+        if dtype != "float64":
+            # What the potentials lose in a narrower dtype, the plan loses multiplied by their size over reg.
+            loss = _EPS[dtype] * spread / reg
+            if loss > tol:
+                status += f" Rounded to {dtype}, f and g reproduce the plan to about {loss:.1g} only."
         return status
     if run.stopped:
         return f"Stopped by the callback: {figures}."
@@ -470,6 +472,8 @@ def sinkhorn_divergence(
     >>> round(sinkhorn_divergence(X, X + [3.0, 0.0], reg=0.1), 6)  # the squared length of the shift
     9.0
     """
+    if X is None or Y is None:
+        raise ValueError(invalid("X" if X is None else "Y", "a cloud of shape (n, d)", None))
     options = {"method": method, "tol": tol, "max_iter": max_iter, "metric": metric}
     both = sinkhorn(a, b, None, reg, X=X, Y=Y, **options).value
     within_X = sinkhorn(a, a, None, reg, X=X, Y=X, **options).value

@@ -12,6 +12,7 @@ from spectralkit._core.namespaces import array_namespace, from_host, is_numpy, t
 from spectralkit._core.parallel import PARALLEL_THRESHOLD, block_ranges
 from spectralkit._core.random import as_rng
 from spectralkit._core.results import Result
+from spectralkit.transport._arguments import as_array
 from spectralkit.transport._control_variates import (
     controlled_mean,
     fitted_slope,
@@ -24,7 +25,6 @@ from spectralkit.transport._control_variates import (
 )
 from spectralkit.transport._directions import KINDS, control_directions, draw, randomised
 from spectralkit.transport._one_dimension import (
-    check_points,
     check_weights,
     ordered,
     power_of_two_scale,
@@ -106,7 +106,7 @@ def make_clouds(X, Y, a, b, p, normalize):
     """Check the arguments that all sliced functions share."""
     p = check_number("p", p, 1.0)
     normalize = check_flag("normalize", normalize)
-    X, Y = check_points("X", X, 2), check_points("Y", Y, 2)
+    X, Y = as_array("X", X, 2), as_array("Y", Y, 2)
     xp = array_namespace(X=X, Y=Y)
     if X.shape[1] != Y.shape[1]:
         remedy = "Both clouds must lie in the same space."

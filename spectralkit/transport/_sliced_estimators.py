@@ -16,6 +16,7 @@ from spectralkit._core.namespaces import array_namespace, from_host, library_nam
 from spectralkit._core.parallel import block_ranges
 from spectralkit._core.random import as_rng
 from spectralkit.base import unchanged_on_error, validate_table
+from spectralkit.transport._arguments import as_array
 from spectralkit.transport._control_variates import (
     Marginals,
     controlled_mean,
@@ -26,7 +27,6 @@ from spectralkit.transport._control_variates import (
 )
 from spectralkit.transport._directions import control_directions, randomised
 from spectralkit.transport._one_dimension import (
-    check_points,
     check_weights,
     ordered,
     power_of_two_scale,
@@ -273,7 +273,7 @@ class SlicedWasserstein(TransformerMixin, BaseEstimator):
         if array_api_compat.is_array_api_obj(X) and X.ndim == 2:
             remedy = "A single cloud goes into a list: [X]."
             raise ValueError(invalid("X", "a list of clouds", f"shape {tuple(X.shape)}", remedy))
-        clouds = [check_points(f"X[{index}]", cloud, 2) for index, cloud in enumerate(X)]
+        clouds = [as_array(f"X[{index}]", cloud, 2) for index, cloud in enumerate(X)]
         if not clouds:
             raise ValueError(invalid("X", "a list of at least one cloud", "an empty one"))
         xp = array_namespace(X=self.reference_)
@@ -491,7 +491,7 @@ class SlicedWassersteinFlow(BaseEstimator):
         rng = as_rng(self.random_state, "random_state")
         with unchanged_on_error(self):
             X = validate_table(self, X, reset=True)
-            Y = check_points("Y", Y, 2)
+            Y = as_array("Y", Y, 2)
             xp, (n, d) = array_namespace(X=X, Y=Y), X.shape
             weights = check_weights("sample_weight", sample_weight, n, True, X, xp)
             # A point of weight zero does not move: no gradient tells it where to.

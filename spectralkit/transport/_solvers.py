@@ -17,7 +17,7 @@ from spectralkit.transport._plan import conjugate_gradients_with
 # Regularisations are visited from the largest below range(C) / 8, where few Sinkhorn iterations suffice.
 _EASY = 8.0
 _LARGE_FACTOR, _SMALL_FACTOR, _CLOSEST_FACTOR = 4.0, 2.0, 1.1
-_WARM_UP = 20
+_WARM_UP = 8
 # A plan is absorbed into the potentials before its scaling grows beyond this.
 _ABSORB = math.log(1e4)
 # Newton steps move no potential by more than this many reg off the middle: sums change by e^8 at the most.
@@ -34,8 +34,10 @@ class Point:
 
     f: Any
     g: Any
+    column_sums: Any
+    """Of the plan; not only their difference from ``a``, where small ones would drown."""
     residual: Any
-    """What the columns lack: ``a - P'1``."""
+    """What the columns lack: ``a - column_sums``."""
     value: float
     error: float
     """L1 norm of the residuals of both marginals."""
@@ -75,7 +77,7 @@ class Run:
     def _point(self, f, g, column_sums, reg):
         residual = self.a - column_sums
         value = float(f @ self.a) + float(g @ self.b) - reg
-        return Point(f, g, residual, value, float(self.xp.sum(self.xp.abs(residual))))
+        return Point(f, g, column_sums, residual, value, float(self.xp.sum(self.xp.abs(residual))))
 
     def refreshed(self, point, reg):
         """Return a point whose plan is in memory, as computed from its potentials."""
@@ -95,7 +97,7 @@ class Run:
     def start(self, f, g, reg):
         """Return the point at new potentials, after filling columns that would be empty."""
         point = self.evaluate(f, g, reg)
-        empty = self.a - point.residual <= _TINY
+        empty = point.column_sums <= _TINY
         if not bool(self.xp.any(empty)):
             return point
         # Their entries underflow, and no scaling revives a zero.
@@ -116,15 +118,15 @@ def sinkhorn_iterations(run, point, reg, tolerance, limit):
     """Return the point after Sinkhorn iterations on the plan in hand, two products each."""
     xp, P = run.xp, run.plan.P
     u, v = xp.ones_like(run.a), xp.ones_like(run.b)
-    sums = run.a - point.residual
+    sums = point.column_sums
     for _ in range(limit):
-        if run.exhausted:
+        if run.exhausted or float(xp.min(sums)) <= _TINY:
             break
         new_u = run.a / sums
         new_v = run.b / (P @ new_u)
         new_sums = new_v @ P
         error = float(xp.sum(xp.abs(new_u * new_sums - run.a)))
-        if not math.isfinite(error) or float(xp.min(new_sums)) <= 0.0:
+        if not math.isfinite(error):
             break
         u, v, sums = new_u, new_v, new_sums
         run.count(error)
@@ -240,6 +242,13 @@ def _newton_level(run, point, reg, tolerance, gap=math.inf):
             best, best_at = point.error, steps
         elif steps - best_at >= _PATIENCE:
             break
+        if float(run.xp.max(run.xp.abs(point.residual) / run.a)) > 0.9:
+            # A column that is nearly empty or overfull, however little it weighs, gets a direction so long
+            # that the clip would stop all others. Scaling fills it.
+            balanced = sinkhorn_iterations(run, run.refreshed(point, reg), reg, tolerance, 3)
+            point = balanced if balanced.value >= point.value else run.refreshed(point, reg)
+            if point.error <= tolerance or run.exhausted:
+                continue
         trial, step = _newton_step(run, point, reg, shift, tolerance)
         steps += 1
         if trial is None:
@@ -261,7 +270,7 @@ def _newton_step(run, point, reg, shift, tolerance):
     xp, a = run.xp, run.a
     error = min(1.0, point.error)
     direction = run.plan.direction(
-        (a - point.residual) + shift * error * a,
+        point.column_sums + shift * error * a,
         run.b,
         point.residual,
         min(1e-3, 1e-2 * error) * a,
@@ -332,19 +341,32 @@ def sparse_newton(run, reg, tolerance, start, *, n_sinkhorn, density):
             break
     xp = run.xp
     rows_residual = xp.zeros_like(run.b)
+    best, best_at = point.error, 0
     while point.error > tolerance and not run.exhausted:
+        if point.error < 0.9 * best:
+            best, best_at = point.error, run.n_newton
+        elif run.n_newton - best_at >= 5 * _PATIENCE:
+            run.stagnated = True
+            break
         direction = _published_direction(run, point, rows_residual, density)
         slope = reg * float(xp.sum(direction[0] * point.residual) + xp.sum(direction[1] * rows_residual))
         step, following = 1.0, None
         for _ in range(30):
             f, g = point.f + step * reg * direction[0], point.g + step * reg * direction[1]
-            column_sums, row_sums = run.plan.fill(f, g, reg)
+            with np.errstate(over="ignore"):  # steps that overflow are not taken
+                column_sums, row_sums = run.plan.fill(f, g, reg)
+                total = float(xp.sum(row_sums))
             run.n_evaluations += 1
-            value = float(f @ run.a) + float(g @ run.b) - reg * float(xp.sum(row_sums))
-            if math.isfinite(value) and value >= point.value + 1e-4 * step * slope:
-                residual, rows_residual = run.a - column_sums, run.b - row_sums
-                error = float(xp.sum(xp.abs(residual)) + xp.sum(xp.abs(rows_residual)))
-                following = Point(f, g, residual, value, error)
+            if not math.isfinite(total):
+                step *= 0.5
+                continue
+            value = float(f @ run.a) + float(g @ run.b) - reg * total
+            residual, rows = run.a - column_sums, run.b - row_sums
+            error = float(xp.sum(xp.abs(residual)) + xp.sum(xp.abs(rows)))
+            flat = abs(value - point.value) <= run.rounding(point, reg) and error < point.error
+            if flat or value >= point.value + 1e-4 * step * slope:
+                rows_residual = rows
+                following = Point(f, g, column_sums, residual, value, error)
                 break
             step *= 0.5
         run.n_newton += 1
@@ -359,7 +381,7 @@ def sparse_newton(run, reg, tolerance, start, *, n_sinkhorn, density):
 def _published_direction(run, point, rows_residual, density):
     """Return the Newton direction of the full dual, in units of reg, by conjugate gradients."""
     xp, P = run.xp, run.plan.P
-    column_sums, row_sums = run.a - point.residual, run.b - rows_residual
+    column_sums, row_sums = point.column_sums, run.b - rows_residual
     size = max(1, math.ceil(density * P.size if is_numpy(xp) else density * math.prod(P.shape)))
     flat = to_host(xp.reshape(P, (-1,)))
     smallest = float(np.partition(flat, flat.size - size)[flat.size - size]) if size < flat.size else 0.0

@@ -112,7 +112,6 @@ def test_weights_and_points_that_overflow():
         ({"init": (b, b)}, r"init's f must be of shape \(4,\); got shape \(5,\)"),
         ({"init": (a, a)}, r"init's g must be of shape \(5,\); got shape \(4,\)"),
         ({"init": (a[:, None], b)}, "init's f must be of shape"),
-        ({"init": (None, b)}, "init's f must be"),
         ({"init": (changed(a, np.nan), b)}, "init's f must be finite"),
         ({"init": (a, changed(b, -np.inf))}, "init's g must be finite; got .*zero weight"),
         ({"init": (a, changed(b, np.inf))}, "init's g must be finite"),
@@ -139,6 +138,7 @@ def test_options(options, match):
         ({"init": (a + 0j, b)}, "init's f must be real"),
         ({"init": (a, b.astype(object))}, "init's g must be"),
         ({"init": (["x"] * n, b)}, "init's f must be"),
+        ({"init": (None, b)}, "init's f must be"),
     ],
 )
 def test_types_of_options(options, match):
