@@ -1,4 +1,4 @@
-"""Peers of `spectralkit.transport`; each returns its plan."""
+"""Peers of `spectralkit.transport`; those of Sinkhorn return their plan."""
 
 
 def ssns(a, b, C, reg, *, tol=1e-10, max_iter=1000):
@@ -35,3 +35,11 @@ def emd(a, b, C, *, max_iter=10_000_000):
     import ot
 
     return ot.emd(a, b, C, numItermax=max_iter)
+
+
+def sliced(X, Y, theta, a=None, b=None, *, p=2):
+    """POT's sliced Wasserstein distance along given directions, rows of ``theta``; returns its p-th power."""
+    import ot
+
+    log = ot.sliced.sliced_wasserstein_distance(X, Y, a, b, p=p, projections=theta.T, log=True)[1]
+    return float(log["projected_emds"].mean())

@@ -77,10 +77,10 @@ def weighted_coupling(a, b, xp):
         return Coupling(source, target, mass, last)
     # Between two neighbouring ends of steps, of either side, both quantile functions are constant.
     ends = xp.concat([xp.cumulative_sum(a, axis=1), xp.cumulative_sum(b, axis=1)], axis=1)
-    order = xp.argsort(ends, axis=1)
+    order = xp.argsort(ends, axis=1)  # stable: steps of no mass stay in order
     ends = xp.take_along_axis(ends, order, axis=1)
     mass = xp.concat([ends[:, :1], ends[:, 1:] - ends[:, :-1]], axis=1)
-    last = xp.argsort(order, axis=1)[:, :n]
+    last = xp.argsort(order, axis=1, stable=False)[:, :n]
     ended = xp.astype(order < n, order.dtype)
     source = xp.cumulative_sum(ended, axis=1) - ended
     ended = 1 - ended
@@ -104,7 +104,7 @@ def powers(differences, p, xp):
 
 def ordered(x, weights, xp):
     """Return the rows of ``x`` in order, the weights in the same order, and that order."""
-    order = xp.argsort(x, axis=1)
+    order = xp.argsort(x, axis=1, stable=False)
     flat = xp.reshape(order, (-1,))
     return xp.take_along_axis(x, order, axis=1), xp.reshape(xp.take(weights, flat), order.shape), order
 
@@ -197,7 +197,12 @@ def row_powers(x, y, a, b, p, xp):
     if a is None and b is None:
         coupling = uniform_coupling(x.shape[1], y.shape[1], xp, x)
         return coupling.mean(
-            powers(coupling.differences(xp.sort(x, axis=1), xp.sort(y, axis=1), xp), p, xp), xp
+            powers(
+                coupling.differences(xp.sort(x, axis=1, stable=False), xp.sort(y, axis=1, stable=False), xp),
+                p,
+                xp,
+            ),
+            xp,
         )
     (x, a, _), (y, b, _) = (ordered(z, uniform_if_none(w, z, xp), xp) for z, w in ((x, a), (y, b)))
     coupling = weighted_coupling(a, b, xp)

@@ -38,8 +38,10 @@ from spectralkit.transport._one_dimension import (
 ESTIMATORS = ("auto", "monte_carlo", "lcv", "ucv", "gaussian")
 # Projections in one block: few columns of a matrix product are slow, and many rows leave the cache.
 _BLOCK_ELEMENTS = 1 << 18
-# Rows centred at a time where a covariance is computed.
-_BLOCK_ROWS = 512
+# Squared length of a mean, over the total variance, that costs the covariance one digit at the most.
+_SAFE_MEAN = 10.0
+# Entries centred at a time otherwise, and rows at the least: in cache, but no thin product.
+_CENTRED_ELEMENTS, _BLOCK_ROWS = 1 << 15, 256
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -123,15 +125,21 @@ def make_clouds(X, Y, a, b, p, normalize):
 def moments_of(X, weights, xp):
     """Return the mean and the covariance (divided by n, not n - 1) of a cloud, on the host."""
     n, d = X.shape
-    mean = xp.mean(X, axis=0) if weights is None else weights @ X
+    uniform = weights is None
+    if uniform:
+        # As a product, which is faster than a sum along the long axis.
+        weights = xp.full(n, 1.0 / n, dtype=X.dtype, device=array_api_compat.device(X))
+    mean = weights @ X
+    square = float(mean @ mean)
+    if uniform:
+        covariance = X.T @ X / n - mean[:, None] * mean[None, :]
+        if square <= _SAFE_MEAN * float(xp.linalg.trace(covariance)):
+            return np.asarray(to_host(mean)), np.asarray(to_host(covariance))
+    # A mean far larger than the spread would swallow it: centred first, in blocks, to copy no cloud.
     covariance = xp.zeros((d, d), dtype=X.dtype, device=array_api_compat.device(X))
-    # Centred first, since the mean may be far larger than the spread; in blocks, to copy no cloud.
-    for start, stop in block_ranges(n, max(_BLOCK_ROWS, _BLOCK_ELEMENTS // d)):
+    for start, stop in block_ranges(n, max(_BLOCK_ROWS, _CENTRED_ELEMENTS // d)):
         centred = X[start:stop, :] - mean
-        scaled = centred if weights is None else centred * weights[start:stop][:, None]
-        covariance = covariance + scaled.T @ centred
-    if weights is None:
-        covariance = covariance / n
+        covariance = covariance + (centred * weights[start:stop][:, None]).T @ centred
     return np.asarray(to_host(mean)), np.asarray(to_host(covariance))
 
 
@@ -550,7 +558,10 @@ def point_slopes(clouds, theta):
     a, b = (uniform_if_none(w, points[:, 0], xp) for w, points in ((clouds.a, X), (clouds.b, Y)))
     x, a, order = ordered(theta @ X.T, a, xp)
     if clouds.a is None and clouds.b is None:
-        y, coupling = xp.sort(theta @ Y.T, axis=1), uniform_coupling(X.shape[0], Y.shape[0], xp, X)
+        y, coupling = (
+            xp.sort(theta @ Y.T, axis=1, stable=False),
+            uniform_coupling(X.shape[0], Y.shape[0], xp, X),
+        )
     else:
         y, b, _ = ordered(theta @ Y.T, b, xp)
         coupling = weighted_coupling(a, b, xp)
@@ -558,7 +569,9 @@ def point_slopes(clouds, theta):
     values = coupling.mean(powers(differences, p, xp), xp)
     size = powers(xp.abs(differences), p - 1.0, xp) if p > 1.0 else xp.ones_like(differences)
     slopes = coupling.by_source(p * size * xp.sign(differences), xp)
-    return np.asarray(to_host(values)), xp.take_along_axis(slopes, xp.argsort(order, axis=1), axis=1)
+    return np.asarray(to_host(values)), xp.take_along_axis(
+        slopes, xp.argsort(order, axis=1, stable=False), axis=1
+    )
 
 
 def _gaussian_correction(moments, values, theta, p, rng):

@@ -340,7 +340,7 @@ def _profile(X, weights, directions, xp):
     """Return the profile of a cloud in float64."""
     projected = from_host(directions.theta, xp, X) @ X.T
     if weights is None:
-        quantiles, sorted_weights = xp.sort(projected, axis=1), None
+        quantiles, sorted_weights = xp.sort(projected, axis=1, stable=False), None
     else:
         quantiles, sorted_weights, _ = ordered(projected, weights, xp)
     mean, covariance = moments_of(X, weights, xp)

@@ -58,7 +58,9 @@ def test_against_scipy(sizes, weighted):
 @pytest.mark.parametrize("sizes", [(2, 3), (6, 9), (8, 12), (10, 1), (13, 17)])
 def test_unequal_sizes_are_replicated_points(sizes, p):
     x, y = points(*sizes)
-    check_ratio(abs(wasserstein_1d(x, y, p=p) - replicated(x, y, p)), replicated(x, y, p), sum(sizes), x.dtype)
+    check_ratio(
+        abs(wasserstein_1d(x, y, p=p) - replicated(x, y, p)), replicated(x, y, p), sum(sizes), x.dtype
+    )
 
 
 def test_quantiles_meet_without_slivers():
@@ -295,8 +297,8 @@ A = np.linspace(0, 1, 4)
         (ValueError, r"x must be non-empty; got shape \(0, 4\)", (np.empty((0, 4)), A), {}),
         (ValueError, "finite; got NaN or infinity", (A, [0.0, np.nan]), {}),
         (ValueError, "finite; got NaN or infinity", ([-np.inf, 1.0], A), {}),
-        (ValueError, r"a must be of shape \(4,\), one weight a point; got shape \(3,\)", (A, A, A[:3]), {}),
-        (ValueError, r"b must be of shape \(4,\)", (A, A, None, A[:, None]), {}),
+        (ValueError, r"a must be .*got shape \(3,\)", (A, A, A[:3]), {}),
+        (ValueError, r"b must be .*got shape \(4, 1\)", (A, A, None, A[:, None]), {}),
         (ValueError, r"a must be non-negative; got -0\.5", (A, A, [1.0, 0.5, -0.5, 0.0]), {}),
         (ValueError, "a must be finite", (A, A, [np.nan, 0, 0, 1]), {}),
         (ValueError, "b must be finite", (A, A, None, [np.inf, 0, 0, 1]), {}),
