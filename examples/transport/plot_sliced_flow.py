@@ -83,7 +83,7 @@ short = {name: flow(0.2, options) for name, options in contenders.items()}
 # -------
 # Ten independent directions are a poor picture of space: the plain flow overshoots. With the control variate
 # the shift between the clouds, which is known, is not estimated at all, and one step takes the chair to where
-# the lamp is (in grey). The shape then takes a few steps more.
+# the lamp is (in grey). The shape takes more steps.
 
 
 def draw(ax, cloud, colour):
@@ -92,13 +92,13 @@ def draw(ax, cloud, colour):
     ax.scatter(x + 0.35 * y, z + 0.2 * y, s=2, color=colour, linewidths=0)
 
 
-steps = [0, 1, 2, 3, 4, 8, 40]
-figure, axes = plt.subplots(2, len(steps), figsize=(11, 3.7), layout="constrained")
+steps = [0, 1, 2, 3, 8, 40]
+figure, axes = plt.subplots(2, len(steps), figsize=(11, 3.4), layout="constrained")
 for row, name in zip(axes, ("plain", "Gaussian"), strict=True):
     for ax, step in zip(row, steps, strict=True):
         draw(ax, Y, "0.8")
         draw(ax, full[name].snapshots_[step], "#0072B2")
-        ax.set(xticks=[], yticks=[], xlim=(-7.5, 3), ylim=(-7, 3.5))
+        ax.set(xticks=[], yticks=[], xlim=(-7.5, 6), ylim=(-6.5, 3))
         ax.set_aspect("equal")
         for spine in ax.spines.values():
             spine.set_color("0.85")
@@ -111,8 +111,8 @@ for row, name in zip(axes, ("plain", "Gaussian"), strict=True):
 # Measured after every step along many directions that no flow has seen. While the clouds are apart, what
 # counts is the shift, and a long step needs a good estimate of it. Short steps average the noise of many
 # directions: there the control variate buys nothing to speak of. Nor does it at the end, for the gradient
-# along each direction vanishes as the clouds meet, and its noise with it. The published LCV jumps at times:
-# ten directions are few to fit a slope to.
+# along each direction vanishes as the clouds meet, and its noise with it. The published LCV jumps at times: it
+# fits a slope to the projections of the shift, and there is none left to fit it to.
 
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained", sharey=True)
 colours = ["#E69F00", "#CC79A7", "#D55E00", "#56B4E9", "#0072B2"]

@@ -193,20 +193,33 @@ def wasserstein_1d(x, y, a=None, b=None, *, p=2, normalize=False):
 
 
 def row_powers(x, y, a, b, p, xp):
-    """Return ``W_p^p`` of each pair of rows; weights are None where they are all equal."""
-    if a is None and b is None:
-        coupling = uniform_coupling(x.shape[1], y.shape[1], xp, x)
-        return coupling.mean(
-            powers(
-                coupling.differences(xp.sort(x, axis=1, stable=False), xp.sort(y, axis=1, stable=False), xp),
-                p,
-                xp,
-            ),
-            xp,
-        )
-    (x, a, _), (y, b, _) = (ordered(z, uniform_if_none(w, z, xp), xp) for z, w in ((x, a), (y, b)))
-    coupling = weighted_coupling(a, b, xp)
+    """Return ``W_p^p`` of each pair of rows; weights are None where all are equal. Host rows are overwritten."""
+    if a is not None or b is not None:
+        (x, a, _), (y, b, _) = (ordered(z, uniform_if_none(w, z, xp), xp) for z, w in ((x, a), (y, b)))
+        coupling = weighted_coupling(a, b, xp)
+        return coupling.mean(powers(coupling.differences(x, y, xp), p, xp), xp)
+    if not is_numpy(xp):
+        x, y = xp.sort(x, axis=1, stable=False), xp.sort(y, axis=1, stable=False)
+    else:
+        # In place: fresh memory for large rows costs as much as sorting them does.
+        x.sort(axis=1)
+        y.sort(axis=1)
+        if x.shape[1] == y.shape[1]:
+            x -= y
+            return _mean_powers(x, p)
+    coupling = uniform_coupling(x.shape[1], y.shape[1], xp, x)
     return coupling.mean(powers(coupling.differences(x, y, xp), p, xp), xp)
+
+
+def _mean_powers(differences, p):
+    """Return the mean of ``|differences|^p`` of each row, overwriting it."""
+    n = differences.shape[1]
+    if p == 2.0:
+        return np.vecdot(differences, differences) / n
+    np.abs(differences, out=differences)
+    if p != 1.0:
+        np.power(differences, p, out=differences)
+    return differences.mean(axis=1)
 
 
 def uniform_if_none(weights, points, xp):

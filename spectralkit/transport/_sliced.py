@@ -36,7 +36,7 @@ from spectralkit.transport._one_dimension import (
 )
 
 ESTIMATORS = ("auto", "monte_carlo", "lcv", "ucv", "gaussian")
-# Projections in one block: few columns of a matrix product are slow, and many rows leave the cache.
+# Projections in one block.
 _BLOCK_ELEMENTS = 1 << 18
 # Squared length of a mean, over the total variance, that costs the covariance one digit at the most.
 _SAFE_MEAN = 10.0
@@ -162,32 +162,72 @@ def check_directions(directions, n_projections, d):
     return "given", theta, theta.shape[0]
 
 
-def over_blocks(theta, n_points, xp, function):
-    """Concatenate what a function returns for blocks of directions, on several threads if that pays."""
+def over_blocks(theta, n_points, xp, make):
+    """
+    Return what a function returns for each block of directions, on several threads if that pays.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (L, d)
+        Directions.
+    n_points : int
+        Points that each direction projects.
+    xp : namespace
+        The array library.
+    make : callable
+        ``make(size)`` returns the function of a block of at most ``size`` directions, with work arrays of its
+        own: it is called once for each thread.
+
+    Returns
+    -------
+    list
+        What was returned, in the order of the blocks.
+    """
+    # A product with few columns is slow, and many rows leave the cache.
     size = max(1, min(64, _BLOCK_ELEMENTS // n_points)) if theta.shape[1] > 8 else 8
+    size = min(size, theta.shape[0])
     blocks = [theta[start:stop] for start, stop in block_ranges(theta.shape[0], size)]
     workers = 1
     if is_numpy(xp) and theta.shape[0] * n_points >= PARALLEL_THRESHOLD:
         import numba  # for its budget of threads, which spectralkit.threads sets
 
         workers = min(numba.get_num_threads(), len(blocks))
+    found = [None] * len(blocks)
+
+    def work(first):
+        function = make(size)
+        for index in range(first, len(blocks), workers):
+            found[index] = function(blocks[index])
+
     if workers == 1:
-        return [function(block) for block in blocks]
+        work(0)
+        return found
     # Sorting, which takes most of the time, holds no lock.
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(function, blocks))
+        list(pool.map(work, range(workers)))
+    return found
 
 
 def directional_powers(clouds, theta):
     """Return ``W_p^p`` of the projections on each direction, on the host."""
-    xp, n_points = clouds.xp, clouds.X.shape[0] + clouds.Y.shape[0]
+    xp, X, Y = clouds.xp, clouds.X, clouds.Y
 
-    def block_powers(block):
-        block = from_host(block, xp, clouds.X)
-        x, y = block @ clouds.X.T, block @ clouds.Y.T
-        return np.asarray(to_host(row_powers(x, y, clouds.a, clouds.b, clouds.p, xp)))
+    def make(size):
+        if is_numpy(xp):
+            rows_x, rows_y = np.empty((size, X.shape[0])), np.empty((size, Y.shape[0]))
 
-    return np.concatenate(over_blocks(theta, n_points, xp, block_powers))
+        def block_powers(block):
+            if is_numpy(xp):
+                x = np.matmul(block, X.T, out=rows_x[: len(block)])
+                y = np.matmul(block, Y.T, out=rows_y[: len(block)])
+            else:
+                block = from_host(block, xp, X)
+                x, y = block @ X.T, block @ Y.T
+            return np.asarray(to_host(row_powers(x, y, clouds.a, clouds.b, clouds.p, xp)))
+
+        return block_powers
+
+    return np.concatenate(over_blocks(theta, X.shape[0] + Y.shape[0], xp, make))
 
 
 def sliced_wasserstein(
@@ -540,12 +580,15 @@ def directional_gradient(clouds, theta):
     """Return ``W_p^p`` along each direction, on the host, and the gradient of their mean by ``X``."""
     xp, n_points = clouds.xp, clouds.X.shape[0] + clouds.Y.shape[0]
 
-    def block_gradient(block):
-        block = from_host(block, xp, clouds.X)
-        values, slopes = point_slopes(clouds, block)
-        return values, slopes.T @ block
+    def make(size):
+        def block_gradient(block):
+            block = from_host(block, xp, clouds.X)
+            values, slopes = point_slopes(clouds, block)
+            return values, slopes.T @ block
 
-    parts = over_blocks(theta, n_points, xp, block_gradient)
+        return block_gradient
+
+    parts = over_blocks(theta, n_points, xp, make)
     gradient = parts[0][1]
     for _, part in parts[1:]:
         gradient = gradient + part

