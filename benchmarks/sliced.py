@@ -326,7 +326,6 @@ def _make(name, n):
 @cache
 def _reference(pair, check):
     """Return SW_2^2 of a pair from a large run, independent of those it is compared with."""
-    X, Y = _pair(pair)
     # Evenly spaced directions, or many complete frames, are exact enough alone, and share no control variate
     # with the estimates.
     kind, size, count = {

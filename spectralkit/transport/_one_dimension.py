@@ -193,7 +193,7 @@ def wasserstein_1d(x, y, a=None, b=None, *, p=2, normalize=False):
 
 
 def row_powers(x, y, a, b, p, xp):
-    """Return ``W_p^p`` of each pair of rows; weights are None where all are equal. Host rows are overwritten."""
+    """Return ``W_p^p`` of each pair of rows, which are overwritten; weights are None where all are equal."""
     if a is not None or b is not None:
         (x, a, _), (y, b, _) = (ordered(z, uniform_if_none(w, z, xp), xp) for z, w in ((x, a), (y, b)))
         coupling = weighted_coupling(a, b, xp)

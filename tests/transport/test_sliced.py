@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.ndimage import zoom
 from scipy.special import gamma
 from sklearn.datasets import load_digits
+from threadpoolctl import threadpool_limits
 
 import spectralkit
 from spectralkit.transport import (
@@ -861,7 +862,7 @@ def test_threads():
         a /= a.sum()
         found = []
         for n in (1, 2):
-            with spectralkit.threads(1), spectralkit.threads(n):
+            with spectralkit.threads(n), threadpool_limits(1, user_api="blas"):
                 found.append(
                     [
                         sliced_wasserstein(X, Y, rng=0).power,
