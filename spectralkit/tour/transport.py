@@ -67,7 +67,7 @@ def sliced_distance_of_photographs():
 
     rng = np.random.default_rng(0)
     X, Y = (
-        rng.choice(picture.reshape(-1, 3) / 255, 2_000, replace=False)
+        rng.choice(picture.reshape(-1, 3) / 255, 1_000, replace=False)
         for picture in load_sample_images().images
     )
     many = {"n_projections": 20_000, "estimator": "monte_carlo", "directions": "qmc"}

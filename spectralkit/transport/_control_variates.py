@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spectralkit.transport._directions import RANDOMISATIONS
 from spectralkit.transport._one_dimension import powers
 
 # Nodes of the Gauss-Hermite rule for moments of order p.
@@ -36,7 +37,9 @@ def project_moments(moments, theta):
 def deviations(covariance, theta):
     """Return the standard deviation along each direction."""
     # A rank-deficient covariance may give a variance of minus a rounding error.
-    return np.sqrt(np.maximum(np.einsum("ld,ld->l", theta @ covariance, theta), 0.0))
+    along = covariance @ theta.T
+    along *= theta.T
+    return np.sqrt(np.maximum(along.sum(axis=0), 0.0))
 
 
 def normal_moment(mean, deviation, p):
@@ -85,8 +88,11 @@ def gaussian_mean(control, shift, groups, p):
         values, known = control.spread**2, float(shift @ shift) / shift.size
     else:
         values, known = normal_moment(control.shift, control.spread, p)[0], 0.0
-    means = values.reshape(groups).mean(axis=1)
-    return known + float(means.mean()), float(means.std(ddof=1)) / math.sqrt(means.size)
+    if groups[0] < RANDOMISATIONS:
+        # Too few groups to tell: as if directions were independent, though frames do better than that.
+        return known + float(values.mean()), float(values.std()) / math.sqrt(values.size)
+    mean, error = grouped_mean(values, groups[1] * np.arange(groups[0]))
+    return known + mean, error
 
 
 def controlled_mean(values, marginals, starts, p, known, estimator):

@@ -178,12 +178,12 @@ def control_directions(d, rng):
         Unit vectors; the groups are independent of each other.
     """
     if d == 2:
-        return np.stack([draw(250, 2, "qmc", rng) for _ in range(RANDOMISATIONS)])
+        return np.stack([draw(500, 2, "qmc", rng) for _ in range(RANDOMISATIONS)])
     if d == 3:
-        frames = _reference_frames(3, 84).reshape(-1, 3)
+        frames = _reference_frames(3, 168).reshape(-1, 3)
         return frames @ rotations(RANDOMISATIONS, 3, rng)
-    # About 2 000 directions in few dimensions, a few complete frames in many, where all directions are alike
-    # and each costs as much as projecting many points.
-    count = 2_000 // d if d <= 16 else 2
+    # A few thousand directions in few dimensions, a few complete frames in many, where directions are much
+    # alike and each costs as much as projecting many points.
+    count = 4_000 // d if d <= 16 else RANDOMISATIONS if d <= 128 else 2
     frames = _reference_frames(d, count) @ rotations(1, d, rng)[0]
     return frames

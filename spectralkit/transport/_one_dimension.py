@@ -195,7 +195,14 @@ def wasserstein_1d(x, y, a=None, b=None, *, p=2, normalize=False):
 def row_powers(x, y, a, b, p, xp):
     """Return ``W_p^p`` of each pair of rows, which are overwritten; weights are None where all are equal."""
     if a is not None or b is not None:
-        (x, a, _), (y, b, _) = (ordered(z, uniform_if_none(w, z, xp), xp) for z, w in ((x, a), (y, b)))
+        a, b = uniform_if_none(a, x, xp), uniform_if_none(b, y, xp)
+        if is_numpy(xp):
+            from spectralkit.transport._quantiles_numba import weighted_powers
+
+            found = np.empty(x.shape[0])
+            weighted_powers(x, np.argsort(x, axis=1), a, y, np.argsort(y, axis=1), b, p, found)
+            return found
+        (x, a, _), (y, b, _) = ordered(x, a, xp), ordered(y, b, xp)
         coupling = weighted_coupling(a, b, xp)
         return coupling.mean(powers(coupling.differences(x, y, xp), p, xp), xp)
     if not is_numpy(xp):

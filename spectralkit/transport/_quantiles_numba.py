@@ -1,6 +1,6 @@
 """Compiled merges of pairs of quantile functions."""
 
-from spectralkit._core.jit import njit
+from spectralkit._core.jit import INNER, njit, vexp, vlog
 
 
 @njit()
@@ -62,3 +62,42 @@ def merge_weighted(a, b, source, target, mass, last):
             target[row, k] = m - 1
             mass[row, k] = 0.0
             k += 1
+
+
+@njit(**INNER)
+def _power(d, p):
+    size = abs(d)
+    if p == 2.0:
+        return size * size
+    if p == 1.0:
+        return size
+    return vexp(p * vlog(size))  # of zero: exp(-inf)
+
+
+@njit()
+def weighted_powers(x, order_x, a, y, order_y, b, p, found):
+    """Write ``W_p^p`` of each pair of rows to ``found``; the orders sort the points, and with them the weights."""
+    n, m = x.shape[1], y.shape[1]
+    for row in range(x.shape[0]):
+        i = j = 0
+        at_x, at_y = order_x[row, 0], order_y[row, 0]
+        left_a, left_b = a[at_x], b[at_y]
+        total = 0.0
+        while i < n and j < m:
+            step = min(left_a, left_b)
+            if step > 0.0:
+                total += step * _power(x[row, at_x] - y[row, at_y], p)
+            left_a -= step
+            left_b -= step
+            # As in merge_weighted: the side that ran out goes on.
+            if left_a <= left_b:
+                i += 1
+                if i < n:
+                    at_x = order_x[row, i]
+                    left_a = a[at_x]
+            else:
+                j += 1
+                if j < m:
+                    at_y = order_y[row, j]
+                    left_b = b[at_y]
+        found[row] = total

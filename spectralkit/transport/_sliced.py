@@ -36,8 +36,8 @@ from spectralkit.transport._one_dimension import (
 )
 
 ESTIMATORS = ("auto", "monte_carlo", "lcv", "ucv", "gaussian")
-# Projections in one block.
-_BLOCK_ELEMENTS = 1 << 18
+# Projections in one block, where sorting or where the matrix product takes most of the time.
+_SORTED_ELEMENTS, _PRODUCT_ELEMENTS = 1 << 17, 1 << 21
 # Squared length of a mean, over the total variance, that costs the covariance one digit at the most.
 _SAFE_MEAN = 10.0
 # Entries centred at a time otherwise, and rows at the least: in cache, but no thin product.
@@ -183,9 +183,9 @@ def over_blocks(theta, n_points, xp, make):
     list
         What was returned, in the order of the blocks.
     """
-    # A product with few columns is slow, and many rows leave the cache.
-    size = max(1, min(64, _BLOCK_ELEMENTS // n_points)) if theta.shape[1] > 8 else 8
-    size = min(size, theta.shape[0])
+    # In few dimensions time goes into sorting, in cache; in many into a product, which likes many rows.
+    elements = _SORTED_ELEMENTS if theta.shape[1] <= 8 else _PRODUCT_ELEMENTS
+    size = min(theta.shape[0], max(8, min(64, elements // n_points)))
     blocks = [theta[start:stop] for start, stop in block_ranges(theta.shape[0], size)]
     workers = 1
     if is_numpy(xp) and theta.shape[0] * n_points >= PARALLEL_THRESHOLD:

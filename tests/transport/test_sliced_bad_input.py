@@ -49,7 +49,7 @@ def changed(array, value, index=0):
         ((X, Y, changed(a, -0.1)), {"normalize": True}, "a must be non-negative"),
         ((X, Y, changed(a, np.nan)), {}, "a must be finite"),
         ((X, Y, None, changed(b, np.inf)), {}, "b must be finite"),
-        ((X, Y, 0 * a), {"normalize": True}, "a must be of positive sum"),
+        ((X, Y, 0 * a), {"normalize": True}, "a must be of positive"),
         ((X, Y, 2 * a), {}, r"a must be of sum 1; got .*2.* normalize=True"),
         ((X, Y, None, b * (1 - 2e-6)), {}, "b must be of sum 1"),
         ((X, Y, a[:4]), {}, r"a must be .*got shape \(4,\)"),

@@ -189,9 +189,9 @@ def test_other_libraries(library, estimator):
     np.testing.assert_allclose(
         found, host.fit(reference(), sample_weight=weights).transform(many()), rtol=1e-10
     )
-    with pytest.raises(TypeError, match="X.1. must be"):
+    with pytest.raises(TypeError, match=r"X\[1\] must be"):
         model.transform([clouds[0], many()[1]])
-    with pytest.raises(TypeError, match="X.0. must be"):
+    with pytest.raises(TypeError, match=r"X\[0\] must be"):
         host.pairwise([clouds[0], many()[1]])
 
 
@@ -228,8 +228,6 @@ def test_anatomy():
     copy = clone(SlicedWasserstein(directions=np.eye(3), p=1))
     np.testing.assert_array_equal(copy.directions, np.eye(3))
     np.testing.assert_array_equal(copy.fit(reference()).directions_, np.eye(3))
-    found = SlicedWasserstein(random_state=0).fit_transform(reference()[:, :2].tolist() and [reference()][0])
-    assert found is not None
 
 
 def test_pandas_output():
