@@ -37,9 +37,7 @@ def project_moments(moments, theta):
 def deviations(covariance, theta):
     """Return the standard deviation along each direction."""
     # A rank-deficient covariance may give a variance of minus a rounding error.
-    along = covariance @ theta.T
-    along *= theta.T
-    return np.sqrt(np.maximum(along.sum(axis=0), 0.0))
+    return np.sqrt(np.maximum(np.einsum("ld,ld->l", theta @ covariance, theta), 0.0))
 
 
 def normal_moment(mean, deviation, p):

@@ -184,6 +184,6 @@ def control_directions(d, rng):
         return frames @ rotations(RANDOMISATIONS, 3, rng)
     # A few thousand directions in few dimensions, a few complete frames in many, where directions are much
     # alike and each costs as much as projecting many points.
-    count = 4_000 // d if d <= 16 else RANDOMISATIONS if d <= 128 else 2
+    count = 2_000 // d if d <= 16 else RANDOMISATIONS if d <= 128 else 2
     frames = _reference_frames(d, count) @ rotations(1, d, rng)[0]
     return frames

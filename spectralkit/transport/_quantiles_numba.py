@@ -76,7 +76,7 @@ def _power(d, p):
 
 @njit()
 def weighted_powers(x, order_x, a, y, order_y, b, p, found):
-    """Write ``W_p^p`` of each pair of rows to ``found``; the orders sort the points, and with them the weights."""
+    """Write ``W_p^p`` of each pair of rows to ``found``; the orders sort the points and their weights."""
     n, m = x.shape[1], y.shape[1]
     for row in range(x.shape[0]):
         i = j = 0
