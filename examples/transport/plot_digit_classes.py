@@ -33,8 +33,8 @@ print(f"{len(clouds)} clouds of {min(map(len, clouds))} to {max(map(len, clouds)
 # All distances, on whatever runs jobs
 # ------------------------------------
 # ``fit`` draws the directions that all distances share. ``pairwise`` hands blocks of pairs to joblib, so an
-# active backend takes them: here the threads of a Dask cluster inside this process, elsewhere workers on other
-# machines, by the same two lines. For as few clouds as these it would not be needed.
+# active backend takes them: here the threads of a Dask cluster inside this process, elsewhere workers on
+# other machines, by the same two lines. So few clouds would not need it.
 
 distances = SlicedWasserstein(n_projections=256, random_state=0).fit(digits.data / 16)
 
@@ -56,14 +56,16 @@ print("the same without Dask:", np.array_equal(D, distances.pairwise(clouds)))
 
 one = sliced_wasserstein(clouds[0], clouds[2], n_projections=256, rng=0)
 error = one.standard_error / (2 * one.distance)
-print(f"halves of zeros and ones: {one.distance:.5f}, standard error {error:.5f}; in the matrix {D[0, 2]:.5f}")
+print(
+    f"halves of zeros and ones: {one.distance:.5f}, standard error {error:.5f}; in the matrix {D[0, 2]:.5f}"
+)
 
 # %%
 # The matrix, and the map that it makes
 # -------------------------------------
-# Classical scaling places points in the plane so that their distances are like those of the clouds. It asks for
-# squared distances of points in some Euclidean space, and that sliced distances of order 2 are. The two halves
-# of a class fall next to each other.
+# Classical scaling places points in the plane so that their distances are like those of the clouds. It asks
+# for squared distances of points in some Euclidean space, and that sliced distances of order 2 are. The two
+# halves of a class fall next to each other.
 
 centring = np.eye(len(D)) - 1 / len(D)
 values, vectors = np.linalg.eigh(-0.5 * centring @ D**2 @ centring)
@@ -73,7 +75,9 @@ print(f"smallest eigenvalue {values[0] / values[-1]:.0e} of the largest")
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
 image = left.imshow(D, cmap="viridis")
-left.set(xticks=np.arange(0.5, 20, 2), yticks=np.arange(0.5, 20, 2), xticklabels=range(10), yticklabels=range(10))
+left.set(
+    xticks=np.arange(0.5, 20, 2), yticks=np.arange(0.5, 20, 2), xticklabels=range(10), yticklabels=range(10)
+)
 left.set_title("Sliced distances between halves of classes", fontsize=11)
 figure.colorbar(image, ax=left, shrink=0.85)
 colours = plt.get_cmap("tab10")

@@ -2,9 +2,10 @@
 A flow along the sliced Wasserstein distance
 ============================================
 
-Every point of a cloud steps along minus the gradient of the sliced distance to another cloud. The gradient is
-an estimate from a few random directions, and a control variate takes most of the chance out of it. This is the
-experiment of Nguyen and Ho (arXiv:2305.00402) in kind: one shape flows to another, with ten directions a step.
+Every point of a cloud steps along minus the gradient of the sliced distance to another cloud. The gradient
+is an estimate from a few random directions, and a control variate takes some of the chance out of it. This is
+the experiment of Nguyen and Ho (arXiv:2305.00402) in kind: one shape flows to another, with ten directions a
+step.
 """
 
 # %%
@@ -49,9 +50,9 @@ X, Y = chair() - 2, lamp() + 2
 # %%
 # The flow, with and without control variates
 # -------------------------------------------
-# At ``learning_rate=1`` each point goes all the way to the mean of its images under the ten directions of the
-# step. All but the last flow have independent directions, to tell the effect of the control variate from that
-# of the directions.
+# At ``learning_rate=1`` each point goes all the way to the mean of its images under the ten directions of
+# the step. All but the last flow have independent directions, to tell the effect of the control variate
+# from that of the directions.
 
 contenders = {
     "plain": {"estimator": "monte_carlo", "directions": "iid"},
@@ -81,9 +82,9 @@ short = {name: flow(0.2, options) for name, options in contenders.items()}
 # %%
 # The way
 # -------
-# Ten independent directions are a poor picture of space: the plain flow overshoots. With the control variate
-# the shift between the clouds, which is known, is not estimated at all, and one step takes the chair to where
-# the lamp is (in grey). The shape takes more steps.
+# Ten independent directions are a poor picture of space: the plain flow overshoots. With the control
+# variate the shift between the clouds, which is known, is not estimated at all, and one step takes the
+# chair to where the lamp is (in grey). The shape takes more steps.
 
 
 def draw(ax, cloud, colour):
@@ -111,8 +112,8 @@ for row, name in zip(axes, ("plain", "Gaussian"), strict=True):
 # Measured after every step along many directions that no flow has seen. While the clouds are apart, what
 # counts is the shift, and a long step needs a good estimate of it. Short steps average the noise of many
 # directions: there the control variate buys nothing to speak of. Nor does it at the end, for the gradient
-# along each direction vanishes as the clouds meet, and its noise with it. The published LCV jumps at times: it
-# fits a slope to the projections of the shift, and there is none left to fit it to.
+# along each direction vanishes as the clouds meet, and its noise with it. The published LCV jumps at times:
+# it fits a slope to the projections of the shift, and there is none left to fit it to.
 
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained", sharey=True)
 colours = ["#E69F00", "#CC79A7", "#D55E00", "#56B4E9", "#0072B2"]

@@ -2,17 +2,17 @@
 What happens at small regularisation
 ====================================
 
-The smaller the regularisation, the sharper the plan, and the harder it is to meet both marginals. Here several
-solvers take the same problem from a regularisation of the size of the cost to one of a hundred thousandth of
-it. What they return is judged by the plan alone.
+The smaller the regularisation, the sharper the plan, and the harder it is to meet both marginals. Here
+several solvers take the same problem from a regularisation of the size of the cost to one of a hundred
+thousandth of it. What they return is judged by the plan alone.
 """
 
 # %%
 # One problem, four solvers
 # -------------------------
-# Costs are independent and uniform between 0 and 1, weights are equal. Solvers of POT are first-order methods
-# and stop after a thousand iterations, which is the default of most of them; ours may take as many. All run on
-# one thread.
+# Costs are independent and uniform between 0 and 1, weights are equal. Solvers of POT are first-order
+# methods and stop after a thousand iterations, which is the default of most of them; ours may take as many.
+# All run on one thread.
 
 import time
 import warnings
@@ -61,8 +61,8 @@ with spectralkit.threads(1):
 # %%
 # The error of the marginals, the mass of the plan, the time
 # ----------------------------------------------------------
-# An error of 2 is that of an empty plan, and a curve that ends early has become NaN. POT says so by warnings,
-# which are left out here, and returns the plan all the same.
+# An error of 2 is that of an empty plan, and a curve that ends early has become NaN. POT says so by
+# warnings, which are left out here, and returns the plan all the same.
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
 colours = ["#E69F00", "#009E73", "#CC79A7", "#0072B2"]
@@ -89,9 +89,10 @@ for index, reg in enumerate(regs):
 # %%
 # What the regularisation buys and costs
 # --------------------------------------
-# The excess of the cost over that of the exact plan falls with ``reg``, and never exceeds ``reg * log(n)`` for
-# equal weights. The number of targets among which a source divides its mass, as the exponential of the entropy
-# of its row, says how blurred the plan is: all of them at the left, hardly more than one at the right.
+# The excess of the cost over that of the exact plan falls with ``reg``, and never exceeds ``reg * log(n)``
+# for equal weights. The number of targets among which a source divides its mass, as the exponential of the
+# entropy of its row, says how blurred the plan is: all of them at the left, hardly more than one at the
+# right.
 
 exact = exact_transport(a, b, C).cost
 plans = [plan for plan, _ in runs["spectralkit"]]

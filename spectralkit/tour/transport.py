@@ -109,9 +109,9 @@ def sliced_distance_of_photographs():
         peer="ot.sliced_wasserstein_distance",
         peer_seconds=seconds["POT"][at],
         sentence=(
-            "What the means and covariances explain of a projected distance is known beforehand and need not be "
-            "estimated; the error is the relative one against twenty thousand directions, root mean square of "
-            f"ten runs (POT: {errors['POT'][at]:.0e})."
+            "What the means and covariances explain of a projected distance is known beforehand and need not "
+            "be estimated; the error is the relative one against 20 000 directions, root mean square "
+            f"of ten runs (POT: {errors['POT'][at]:.0e})."
         ),
         figure=figure,
     )
@@ -148,9 +148,9 @@ def flow_of_ink():
         error=max(left),
         seconds=max(spent),
         sentence=(
-            "Points of ink, coloured by where they started, follow the gradient of a sliced distance from one "
-            "digit to another; the error is the share of the exact squared transport distance that is left at "
-            "the end, the largest of three."
+            "Points of ink, coloured by where they started, follow the gradient of a sliced distance from "
+            "one digit to another; the error is the share of the exact squared transport distance that is "
+            "left at the end, the largest of three."
         ),
         figure=figure,
     )

@@ -126,7 +126,12 @@ def published_mean(values, marginals, shift, trace, estimator, starts):
     """Return the mean with a control variate of the paper and its standard error."""
     centred = published_variate(marginals, shift, trace, estimator)
     # The slope is estimated from the same directions, as published: a bias of the order 1 / L.
-    return grouped_mean(values - fitted_slope(values, centred) * centred, starts)
+    rest = values - fitted_slope(values, centred) * centred
+    # A group that decides the slope leaves a small residual: what it would be without that group is larger by
+    # its leverage, as in the jackknife.
+    squares = np.add.reduceat(centred * centred, starts)
+    leverage = squares / squares.sum() if squares.sum() > 0.0 else squares
+    return grouped_mean(rest, starts, fitted=1, leverage=leverage)
 
 
 def fitted_slope(values, centred):
@@ -135,15 +140,20 @@ def fitted_slope(values, centred):
     return float((values - values.mean()) @ centred) / scale if scale > 0.0 else 0.0
 
 
-def grouped_mean(values, starts):
-    """Return the mean of all values and its standard error from the means of independent groups."""
+def grouped_mean(values, starts, fitted=0, leverage=0.0):
+    """Return the mean of all values and its standard error from the means of independent groups.
+
+    ``fitted`` is the number of parameters that were fitted to the same values, ``leverage`` the share that
+    each group had in that.
+    """
     from scipy.special import stdtrit
 
     mean, groups = float(values.mean()), len(starts)
-    if groups == 1:
+    freedom = groups - 1.0 - fitted
+    if freedom < 1.0:
         return mean, math.inf
     # Deviations of the group means, times the shares of the groups.
-    deviations = np.add.reduceat(values - mean, starts) / values.size
-    variance = groups / (groups - 1.0) * float(deviations @ deviations)
+    deviations = np.add.reduceat(values - mean, starts) / values.size / np.maximum(1.0 - leverage, 0.1)
+    variance = groups / freedom * float(deviations @ deviations)
     # Twice this covers as often as two standard deviations of a normal variable do.
-    return mean, math.sqrt(variance) * float(stdtrit(groups - 1, 0.97725)) / 2.0
+    return mean, math.sqrt(variance) * float(stdtrit(freedom, 0.97725)) / 2.0

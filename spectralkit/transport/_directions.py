@@ -11,6 +11,8 @@ from spectralkit._core.random import as_rng
 KINDS = ("iid", "orthogonal", "qmc")
 # Independent randomisations behind a standard error, at the least.
 RANDOMISATIONS = 8
+# Numbers that a set of reference frames may keep, at the most.
+_REFERENCE_ELEMENTS = 1 << 20
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
 
@@ -83,7 +85,7 @@ def draw(n, d, kind, rng):
         theta = rng.standard_normal((n, d))
         return theta / np.linalg.norm(theta, axis=1, keepdims=True)
     if kind == "qmc" and d == 2:
-        angles = math.pi * (np.arange(n) + rng.random()) / n
+        angles = math.pi * (np.arange(n) / n + rng.random())
         return np.stack([np.cos(angles), np.sin(angles)], axis=1)
     if kind == "qmc" and d == 3:
         return _fibonacci(n) @ rotations(1, 3, rng)[0]
@@ -158,7 +160,7 @@ def _reference_frames(d, count):
     return np.stack([axes, cos * first + sin * second, cos * second - sin * first], axis=1)
 
 
-def control_directions(d, rng):
+def control_directions(d, n, rng):
     """
     Return the directions that give the mean of a control variate, in groups of complete frames.
 
@@ -169,6 +171,8 @@ def control_directions(d, rng):
     ----------
     d : int
         Dimension, at least 2.
+    n : int
+        Directions that clouds are projected on: the more, the closer the mean has to be.
     rng : numpy.random.Generator
         Source of the rotations.
 
@@ -177,13 +181,14 @@ def control_directions(d, rng):
     ndarray of shape (groups, directions, d)
         Unit vectors; the groups are independent of each other.
     """
+    scale = max(1, n // 100)
     if d == 2:
         return np.stack([draw(500, 2, "qmc", rng) for _ in range(RANDOMISATIONS)])
     if d == 3:
-        frames = _reference_frames(3, 168).reshape(-1, 3)
+        frames = _reference_frames(3, 168 * min(scale, 100)).reshape(-1, 3)
         return frames @ rotations(RANDOMISATIONS, 3, rng)
     # A few thousand directions in few dimensions, a few complete frames in many, where directions are much
     # alike and each costs as much as projecting many points.
-    count = 2_000 // d if d <= 16 else RANDOMISATIONS if d <= 128 else 2
-    frames = _reference_frames(d, count) @ rotations(1, d, rng)[0]
-    return frames
+    count = 2_000 // d if d <= 16 else RANDOMISATIONS if d <= 256 else 2
+    count = max(count, min(scale * count, _REFERENCE_ELEMENTS // d**2))
+    return _reference_frames(d, count) @ rotations(1, d, rng)[0]

@@ -13,6 +13,7 @@ from spectralkit._core.namespaces import from_host, to_host
 from spectralkit._core.random import as_rng
 from spectralkit._core.results import Result
 from spectralkit.transport._directions import draw
+from spectralkit.transport._one_dimension import unscaled
 from spectralkit.transport._sliced import directional_powers, make_clouds, point_slopes
 
 # Steps of an ascent are doubled after a success and halved after a failure, so often at the most.
@@ -205,7 +206,7 @@ def max_sliced_wasserstein(
         warn_not_converged("max_sliced_wasserstein", found.slope, tol, remedy)
     return MaxSlicedWassersteinResult(
         distance=found.value ** (1.0 / clouds.p) / clouds.factor,
-        power=found.value * clouds.factor**-clouds.p,
+        power=unscaled(found.value, clouds.factor, clouds.p),
         direction=from_host(found.point, clouds.xp, clouds.X),
         n_iter=found.n_iter,
         converged=found.converged,
@@ -341,6 +342,7 @@ def distributional_sliced_wasserstein(
         remedy = "Raise max_iter or tol."
         warn_not_converged("distributional_sliced_wasserstein", found.slope, tol, remedy)
     weight = weights(found.point)
+    error = float(np.linalg.norm(weight * (values - found.value)))
     effective = 1.0 / float(weight @ weight)
     if effective < _FEW and clouds.d > 1:
         warnings.warn(
@@ -350,12 +352,11 @@ def distributional_sliced_wasserstein(
             UserWarning,
             stacklevel=2,
         )
-    scale = clouds.factor**-clouds.p
     return DistributionalSlicedWassersteinResult(
         distance=found.value ** (1.0 / clouds.p) / clouds.factor,
-        power=found.value * scale,
+        power=unscaled(found.value, clouds.factor, clouds.p),
         location=from_host(found.point, clouds.xp, clouds.X),
-        standard_error=float(np.linalg.norm(weight * (values - found.value))) * scale,
+        standard_error=unscaled(error, clouds.factor, clouds.p),
         effective_sample_size=effective,
         n_projections=theta.shape[0],
         n_iter=found.n_iter,

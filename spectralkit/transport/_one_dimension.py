@@ -35,6 +35,15 @@ class Coupling:
         """Return the sum over the pieces of each quantile of the first set, weighted by their masses."""
         if self.source is None:
             return values / values.shape[1]
+        if is_numpy(xp):
+            # Sums of their own: differences of running sums would lose the digits of small weights.
+            from spectralkit.transport._quantiles_numba import sum_pieces
+
+            total = np.empty((values.shape[0], self.last.shape[-1]))
+            mass = np.broadcast_to(self.mass, values.shape)
+            last = np.broadcast_to(self.last, total.shape)
+            sum_pieces(values, mass, last, total)
+            return total
         total = xp.cumulative_sum(values * self.mass, axis=1)
         total = (
             xp.take(total, self.last, axis=1)
@@ -188,7 +197,7 @@ def wasserstein_1d(x, y, a=None, b=None, *, p=2, normalize=False):
     factor = power_of_two_scale(p, x, y, xp=xp)
     batch = np.broadcast_shapes(tuple(x.shape[:-1]), tuple(y.shape[:-1]))
     x, y = (xp.reshape(xp.broadcast_to(z, (*batch, z.shape[-1])), (-1, z.shape[-1])) * factor for z in (x, y))
-    found = row_powers(x, y, a, b, p, xp) * factor**-p
+    found = unscaled(row_powers(x, y, a, b, p, xp), factor, p)
     return xp.reshape(found, batch) if batch else float(found[0])
 
 
@@ -238,7 +247,7 @@ def uniform_if_none(weights, points, xp):
 
 
 def power_of_two_scale(p, *arrays, xp):
-    """Return what to multiply points by so that their p-th powers neither overflow nor vanish; mostly 1.
+    """Return what to multiply points by so that all sums of powers stay in the range of float64; mostly 1.
 
     NaN and infinities among them raise ValueError.
     """
@@ -249,4 +258,17 @@ def power_of_two_scale(p, *arrays, xp):
             raise ValueError("points must be finite; got NaN or infinity. Drop or impute them.")
         largest = max(largest, *bounds)
     exponent = math.frexp(largest)[1] if largest > 0.0 else 0
-    return 1.0 if abs(exponent) * p < 900 else math.ldexp(1.0, -exponent)
+    # Variances are squares of points, and standard errors, slopes and gradients squares of powers.
+    inside = abs(exponent) * 2.0 * max(p, 2.0) < 900.0
+    return 1.0 if inside else math.ldexp(1.0, min(-exponent, 1022))
+
+
+def unscaled(values, factor, power):
+    """Return ``values * factor**-power``: infinite or zero where that leaves the range, but never NaN."""
+    if factor == 1.0:
+        return values
+    # In two halves, because the whole may leave the range where the product does not.
+    exponent = -power * (math.frexp(factor)[1] - 1) / 2.0
+    half = 2.0 ** min(max(exponent, -1022.0), 1023.0)
+    with np.errstate(over="ignore", under="ignore"):
+        return values * half * half

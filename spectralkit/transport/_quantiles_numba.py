@@ -101,3 +101,15 @@ def weighted_powers(x, order_x, a, y, order_y, b, p, found):
                     at_y = order_y[row, j]
                     left_b = b[at_y]
         found[row] = total
+
+
+@njit()
+def sum_pieces(values, mass, last, total):
+    """Write the sums of ``values * mass`` over the pieces of each quantile, which end at ``last``."""
+    for row in range(values.shape[0]):
+        k = 0
+        for i in range(total.shape[1]):
+            total[row, i] = 0.0
+            while k <= last[row, i]:
+                total[row, i] += values[row, k] * mass[row, k]
+                k += 1

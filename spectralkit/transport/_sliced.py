@@ -32,6 +32,7 @@ from spectralkit.transport._one_dimension import (
     row_powers,
     uniform_coupling,
     uniform_if_none,
+    unscaled,
     weighted_coupling,
 )
 
@@ -145,15 +146,14 @@ def moments_of(X, weights, xp):
 
 def check_directions(directions, n_projections, d):
     """Return the kind of directions, or the given ones, and their number."""
-    if isinstance(directions, str):
+    if isinstance(directions, str) or directions is None:
         n_projections = check_integer("n_projections", n_projections, 1)
         check_option("directions", directions, ("auto", *KINDS))
         if directions == "auto":
             directions = "qmc" if d <= 3 else "orthogonal"
         return directions, None, n_projections
-    theta = directions if array_api_compat.is_array_api_obj(directions) else np.asarray(directions)
-    theta = np.asarray(to_host(theta), dtype=np.float64)
-    if theta.ndim != 2 or theta.shape[0] < 1 or theta.shape[1] != d:
+    theta = np.asarray(to_host(as_array("directions", directions)), dtype=np.float64)
+    if theta.ndim != 2 or theta.shape[1] != d:
         raise ValueError(invalid("directions", f"of shape (L, {d})", f"shape {theta.shape}"))
     norms = np.linalg.norm(theta, axis=1)
     worst = float(norms[np.argmax(np.abs(norms - 1.0))])
@@ -345,11 +345,10 @@ def sliced_wasserstein(
         power, error = grouped_mean(values, starts)
     else:
         power, error, estimator = _with_control(clouds, values, theta, starts, estimator, rng)
-    scale = clouds.factor**-clouds.p
     return SlicedWassersteinResult(
         distance=max(power, 0.0) ** (1.0 / clouds.p) / clouds.factor,
-        power=power * scale,
-        standard_error=error * scale,
+        power=unscaled(power, clouds.factor, clouds.p),
+        standard_error=unscaled(error, clouds.factor, clouds.p),
         n_projections=theta.shape[0],
         estimator=estimator,
         directions=kind,
@@ -367,7 +366,7 @@ def _with_control(clouds, values, theta, starts, estimator, rng):
         return *published_mean(values, marginals, shift, trace, estimator, starts), estimator
 
     def known():
-        groups = control_directions(clouds.d, rng)
+        groups = control_directions(clouds.d, theta.shape[0], rng)
         control = project_moments(moments, groups.reshape(-1, clouds.d))
         return gaussian_mean(control, shift, groups.shape[:2], clouds.p)
 
@@ -531,7 +530,7 @@ def sliced_wasserstein_gradient(
     over its parts. Each control variate is corrected by the difference of its gradient at these directions
     and its mean. The slopes of "lcv" and "ucv" are frozen at their fitted values: they are functions of the
     same few directions, and to differentiate through them, as the published code does, makes the gradient a
-    biased one.
+    biased one; what is left is the bias of the order 1 / L that a fitted slope has.
 
     References
     ----------
@@ -571,9 +570,11 @@ def sliced_wasserstein_gradient(
         )
         correction = mean_part + (clouds.X - mean_x) @ spread_part
         gradient = gradient - uniform_if_none(clouds.a, clouds.X[:, 0], xp)[:, None] * correction
-    scale = clouds.factor**-clouds.p
+    gradient = unscaled(gradient, clouds.factor, clouds.p - 1.0)
     dtype = output_dtype_name("X", X.dtype) if array_api_compat.is_array_api_obj(X) else "float64"
-    return power * scale, xp.astype(gradient * (scale * clouds.factor), dtype_of(xp, dtype), copy=False)
+    power = unscaled(power, clouds.factor, clouds.p)
+    with np.errstate(over="ignore"):
+        return power, xp.astype(gradient, dtype_of(xp, dtype), copy=False)
 
 
 def directional_gradient(clouds, theta):
@@ -622,7 +623,7 @@ def _gaussian_correction(moments, values, theta, p, rng):
 
     The slope is 1, so power and gradient belong together: one is the derivative of the other.
     """
-    groups = control_directions(theta.shape[1], rng)
+    groups = control_directions(theta.shape[1], theta.shape[0], rng)
     control = groups.reshape(-1, theta.shape[1])
     shift = moments[0][0] - moments[1][0]
     means, spreads, along = [], [], []

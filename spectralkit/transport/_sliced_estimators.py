@@ -1,6 +1,5 @@
 """Sliced Wasserstein distances of many clouds, and the flow along their gradient, as estimators."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,7 +180,7 @@ class SlicedWasserstein(TransformerMixin, BaseEstimator):
                 theta, starts = randomised(n, d, kind, rng)
             else:
                 starts = np.arange(n)
-            control = control_directions(d, rng) if d > 1 else np.empty((1, 0, 1))
+            control = control_directions(d, theta.shape[0], rng) if d > 1 else np.empty((1, 0, 1))
             self._directions = _Directions(theta, starts, control, kind)
             self.directions_, self.reference_, self._weights = theta, X, weights
         return self
@@ -388,7 +387,7 @@ class SlicedWassersteinFlow(BaseEstimator):
     directions : str, default="auto"
         "iid", "orthogonal", "qmc" or "auto", as in `sliced_wasserstein`.
     n_snapshots : int, default=0
-        Clouds to keep along the way, evenly spaced in the steps, the start and the end among them.
+        Clouds to keep along the way, evenly spaced in the steps: the end, from two on the start too.
     random_state : None, int, RandomState or Generator, default=None
         Source of the directions.
 
@@ -396,7 +395,7 @@ class SlicedWassersteinFlow(BaseEstimator):
     ----------
     embedding_ : array of shape (n, d)
         The cloud at the end.
-    history_ : ndarray of shape (n_iter_,)
+    history_ : ndarray of shape (n_steps,)
         Estimate of ``SW_p ** p`` before each step.
     snapshots_ : list of arrays of shape (n, d)
         Clouds along the way, ``n_snapshots`` of them unless a callback stopped the flow.
@@ -487,7 +486,7 @@ class SlicedWassersteinFlow(BaseEstimator):
         """
         n_iter = check_integer("n_iter", self.n_iter, 1)
         rate = check_number("learning_rate", self.learning_rate, 0.0, open_low=True)
-        n_snapshots = check_integer("n_snapshots", self.n_snapshots, 0)
+        n_snapshots = check_integer("n_snapshots", self.n_snapshots, 0, n_iter + 1)
         rng = as_rng(self.random_state, "random_state")
         with unchanged_on_error(self):
             X = validate_table(self, X, reset=True)
@@ -502,7 +501,7 @@ class SlicedWassersteinFlow(BaseEstimator):
                 inverse = xp.where(positive, 1.0 / xp.where(positive, weights, 1.0), 0.0)[:, None]
             dtype = output_dtype_name("X", X.dtype)
             position = xp.astype(X, xp.float64)
-            keep = {math.ceil(k * n_iter / max(1, n_snapshots - 1)) for k in range(n_snapshots)}
+            keep = {round(step) for step in np.linspace(n_iter, 0, n_snapshots)}
             report, history, snapshots = reporter(callback), [], []
             for step in range(n_iter + 1):
                 if step in keep:

@@ -101,7 +101,7 @@ def test_types(function, arguments, options, match):
         ({"directions": "sobol"}, "directions must be one of 'auto', 'iid', .*; got 'sobol'"),
         ({"directions": np.eye(2)}, r"directions must be of shape \(L, 3\); got shape \(2, 2\)"),
         ({"directions": np.eye(3)[0]}, r"directions must be of shape \(L, 3\); got shape \(3,\)"),
-        ({"directions": np.empty((0, 3))}, r"directions must be of shape \(L, 3\)"),
+        ({"directions": np.empty((0, 3))}, "directions must be non-empty"),
         ({"directions": None}, "directions must be"),
         ({"directions": 2 * np.eye(3)}, r"directions must be unit vectors .* norm 2"),
         ({"directions": np.eye(3) * (1 + 1e-5)}, "directions must be unit vectors"),

@@ -120,6 +120,7 @@ def test_pairwise_reports_blocks(monkeypatch):
     assert (found[0, 1:] > 0).all()
 
 
+@pytest.mark.filterwarnings("ignore:A worker stopped:UserWarning")  # on a busy machine
 def test_pairwise_in_parallel(monkeypatch):
     model = SlicedWasserstein(50, random_state=0).fit(reference())
     found = model.pairwise(many())
