@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from spectralkit._core.namespaces import is_numpy, to_host
+from spectralkit._core.namespaces import is_numpy
 from spectralkit.transport._plan import conjugate_gradients_with
 
 # Regularisations are visited from the largest below range(C) / 8, where few Sinkhorn iterations suffice.
@@ -382,10 +382,12 @@ def _published_direction(run, point, rows_residual, density):
     """Return the Newton direction of the full dual, in units of reg, by conjugate gradients."""
     xp, P = run.xp, run.plan.P
     column_sums, row_sums = point.column_sums, run.b - rows_residual
-    size = max(1, math.ceil(density * P.size if is_numpy(xp) else density * math.prod(P.shape)))
-    flat = to_host(xp.reshape(P, (-1,)))
-    smallest = float(np.partition(flat, flat.size - size)[flat.size - size]) if size < flat.size else 0.0
-    sparse = xp.where(xp.greater_equal(P, smallest), P, xp.zeros_like(P))
+    total = math.prod(P.shape)
+    size = max(1, math.ceil(density * total))
+    flat = xp.reshape(P, (-1,))
+    # The smallest entry that is kept; a full sort is what other libraries have.
+    flat = np.partition(flat, total - size) if is_numpy(xp) else xp.sort(flat)
+    sparse = xp.where(xp.greater_equal(P, flat[total - size]), P, xp.zeros_like(P))
     if is_numpy(xp):
         from scipy.sparse import csr_array
 
