@@ -3,6 +3,8 @@
 import time
 from dataclasses import dataclass
 
+from spectralkit._core.checks import invalid
+
 
 @dataclass(frozen=True)
 class IterationInfo:
@@ -46,6 +48,8 @@ def reporter(callback):
     """
     if callback is None:
         return lambda iteration, figure: False
+    if not callable(callback):
+        raise TypeError(invalid("callback", "a callable or None", f"type {type(callback).__name__}"))
     start = time.perf_counter()
 
     def report(iteration, figure):

@@ -7,7 +7,7 @@ import warnings
 
 def invalid(name, constraint, value, remedy=""):
     """Compose the message of every error about an argument."""
-    described = isinstance(value, str) and value.startswith(("shape ", "dtype ", "type "))
+    described = isinstance(value, str) and " " in value  # in words: no quotes
     shown = value if described else repr(value)
     return f"{name} must be {constraint}; got {shown}." + (f" {remedy}" if remedy else "")
 

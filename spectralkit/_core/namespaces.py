@@ -50,7 +50,8 @@ def to_host(array):
     if array_api_compat.is_cupy_array(array):
         return array.get()
     if array_api_compat.is_torch_array(array):
-        return array.detach().cpu().numpy()
+        array = array.detach().cpu()
+        return array.float().numpy() if str(array.dtype) == "torch.bfloat16" else array.numpy()
     return np.from_dlpack(array)
 
 

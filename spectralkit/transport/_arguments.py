@@ -9,6 +9,10 @@ from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_name, output_dtype_name
 from spectralkit._core.namespaces import array_namespace
 
+# Weights below this share of the total mass, and sums of a plan below it, count as zero: above it logarithms
+# and inverses stay in the range of float64.
+NEGLIGIBLE = 1e-200
+
 
 def as_array(name, value, ndim=None):
     """Return a non-empty real array; ``ndim`` is None for any dimension but zero."""

@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import array_api_compat.numpy as numpy_namespace
 import numpy as np
 
 from spectralkit._core.checks import invalid
@@ -49,11 +50,30 @@ class PointCost:
 
     def rows(self, start, stop):
         """Return the rows from ``start`` to ``stop``."""
-        return np.ascontiguousarray(pairwise_cost(self.X[start:stop], self.Y, self.metric, np))
+        return np.ascontiguousarray(pairwise_cost(self.X[start:stop], self.Y, self.metric, numpy_namespace))
 
     def take(self, rows, columns):
         """Return the cost between some rows and columns only."""
         return PointCost(self.X[rows], self.Y[columns], self.metric)
+
+
+class ShiftedCost:
+    """A cost less a constant: far from zero its entries would leave the potentials no digits."""
+
+    def __init__(self, cost, offset):
+        self.cost, self.offset, self.shape = cost, offset, cost.shape
+
+    def transposed(self):
+        """Return the cost of moving the other way."""
+        return ShiftedCost(self.cost.transposed(), self.offset)
+
+    def rows(self, start, stop):
+        """Return the rows from ``start`` to ``stop``."""
+        return self.cost.rows(start, stop) - self.offset
+
+    def take(self, rows, columns):
+        """Return the cost between some rows and columns only."""
+        return ShiftedCost(self.cost.take(rows, columns), self.offset)
 
 
 def _exchanged(metric, X, Y):
@@ -100,7 +120,7 @@ def pairwise_cost(X, Y, metric, xp):
             cost += xp.sum(Y * Y, axis=1)[None, :]
         cost[cost < 0.0] = 0.0
         return cost
-    if is_numpy(xp) or xp is np:
+    if is_numpy(xp):
         from scipy.spatial.distance import cdist
 
         return cdist(X, Y, metric)
@@ -122,7 +142,7 @@ def _called(metric, X, Y, xp):
 
 def extremes(cost, xp):
     """Return the smallest and the largest entry of a cost: NaN if there is one."""
-    if not isinstance(cost, MatrixCost | PointCost):
+    if not is_numpy(xp):
         return float(xp.min(cost)), float(xp.max(cost))
     low, high = math.inf, -math.inf
     for start, stop in block_ranges(cost.shape[0], max(1, _BLOCK // cost.shape[1])):

@@ -1,5 +1,7 @@
 """The entropic plan between two clouds, as a map from one to the other."""
 
+import math
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -420,7 +422,7 @@ def _shares(name, weights, cloud, of):
 
 def _typical(statistic, a, b, C):
     """Return a positive statistic of the costs between points of positive weight."""
-    problem = make_problem(a, b, C, None, None, None, False)
+    problem = make_problem(a, b, C, None, None, "sqeuclidean", False)
     xp = problem.xp
     C = problem.cost.matrix if is_numpy(xp) else problem.cost
     low, high = float(xp.min(C)), float(xp.max(C))
@@ -453,7 +455,13 @@ def _weighted_means(X, points, cost, potential, values, reg):
     rows = max(_MIN_ROWS, _BLOCK // values.shape[0])
     means = []
     for start, stop in block_ranges(X.shape[0], rows):
-        exponents = (potential[None, :] - cost(points[start:stop, :])) / reg
+        with np.errstate(over="ignore", invalid="ignore"):
+            exponents = (potential[None, :] - cost(points[start:stop, :])) / reg
+        if not math.isfinite(float(xp.min(xp.max(exponents, axis=1)))):
+            remedy = "Scale all points down."
+            raise ValueError(
+                invalid("the points", "of finite cost to the fitted ones", "an overflow", remedy)
+            )
         weights = xp.exp(exponents - xp.max(exponents, axis=1, keepdims=True))
         means.append((weights @ values) / xp.sum(weights, axis=1, keepdims=True))
     return xp.astype(xp.concat(means), dtype_of(xp, output_dtype_name("X", X.dtype)), copy=False)

@@ -92,7 +92,7 @@ def exact_transport(a, b, C, *, max_iter=10_000_000):
     0.0
     """
     max_iter = check_integer("max_iter", max_iter, 1)
-    problem = make_problem(a, b, C, None, None, None, False)
+    problem = make_problem(a, b, C, None, None, "sqeuclidean", False)
     if not is_numpy(problem.xp):
         library = library_name(problem.xp)
         remedy = "The simplex runs on the host: convert them explicitly first."

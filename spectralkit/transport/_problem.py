@@ -10,11 +10,8 @@ import numpy as np
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, eps, output_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host, is_numpy, to_host
-from spectralkit.transport._arguments import as_array, as_weights, check_finite
+from spectralkit.transport._arguments import NEGLIGIBLE, as_array, as_weights, check_finite
 from spectralkit.transport._costs import MatrixCost, PointCost, check_metric, pairwise_cost
-
-# Relative to the total mass: such weights count as zero. Their logarithms and inverses stay in range above.
-_NEGLIGIBLE = 1e-200
 
 
 @dataclass(frozen=True)
@@ -64,11 +61,11 @@ def make_problem(a, b, C, X, Y, metric, low_memory):
     Problem
         The problem.
     """
+    check_metric(metric)
     if C is None:
         if X is None or Y is None:
             given = "no C and " + ("neither" if X is None and Y is None else "only one of X and Y")
             raise ValueError(invalid("C", "a cost matrix, or None with both X and Y", given))
-        check_metric(metric)
         X, Y = (as_array(name, points, 2) for name, points in (("X", X), ("Y", Y)))
         xp = array_namespace(a=a, b=b, X=X, Y=Y)
         if X.shape[1] != Y.shape[1] and not callable(metric):
@@ -125,7 +122,7 @@ def common_dtype(**arrays):
     names = [
         output_dtype_name(name, array.dtype)
         for name, array in arrays.items()
-        if array_api_compat.is_array_api_obj(array) and "int" not in dtype_name(array.dtype)
+        if array_api_compat.is_array_api_obj(array) and "float" in dtype_name(array.dtype)
     ]
     order = ("float16", "bfloat16", "float32", "float64")
     return max((name for name in names if name in order), key=order.index, default="float64")
@@ -144,7 +141,7 @@ def check_mass(name, weights, size, of_what, like, xp):
 
 def _positive(weights, xp):
     """Return the indices of the weights that count, None if all do."""
-    kept = weights > _NEGLIGIBLE
+    kept = weights > NEGLIGIBLE
     if bool(xp.all(kept)):
         return None
     return np.flatnonzero(np.asarray(to_host(kept)))

@@ -1,11 +1,9 @@
 """Entropic optimal transport."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from spectralkit._core.callbacks import reporter
 from spectralkit._core.checks import (
@@ -20,7 +18,7 @@ from spectralkit._core.dtypes import eps
 from spectralkit._core.namespaces import array_namespace, is_numpy
 from spectralkit._core.results import Result
 from spectralkit.transport._arguments import as_array
-from spectralkit.transport._costs import MatrixCost, PointCost, extremes
+from spectralkit.transport._costs import MatrixCost, ShiftedCost, extremes
 from spectralkit.transport._plan import ArrayPlan, HostPlan, host_plan
 from spectralkit.transport._problem import (
     cast,
@@ -32,7 +30,8 @@ from spectralkit.transport._problem import (
 from spectralkit.transport._solvers import Run, log_sinkhorn, newton, sparse_newton
 
 METHODS = ("newton", "sns", "sinkhorn")
-_EPS = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+# Its inverse and its products with logarithms stay in the range of float64.
+_REG_RANGE = (1e-300, 1e300)
 _MAX_ITER = {"newton": 1_000, "sns": 1_000, "sinkhorn": 10_000}
 
 
@@ -64,7 +63,8 @@ class SinkhornResult(Result):
     n_evaluations : int
         Times that all n m exponentials were computed.
     converged : bool
-        Whether ``marginal_error`` is at most ``tol`` times the total mass.
+        Whether ``marginal_error`` is at most ``tol`` times the total mass, plus twice what the masses of
+        ``a`` and ``b`` differ by (which is forgiven up to 1e-8 of them, in float64).
     status : str
         What happened, and what to change.
     reg : float
@@ -194,7 +194,8 @@ def sinkhorn(
         Iterations at the most, Sinkhorn's and Newton's counted together; None for 10 000 of "sinkhorn" and
         1 000 otherwise.
     init : tuple of arrays (n,) and (m,) or None, default=None
-        Potentials ``(f, g)`` to start from, as from the result of a similar problem.
+        Potentials ``(f, g)`` to start from, as from the result of a similar problem. Such as no solution of
+        this problem can be near, by their range, are ignored.
     callback : callable or None, default=None
         Called with an ``IterationInfo`` after each iteration, its figure the L1 error at the regularisation
         of the moment; stops when it returns True.
@@ -206,7 +207,8 @@ def sinkhorn(
         Cost of two points: "sqeuclidean", "euclidean", "cityblock", or ``metric(X, Y) -> (n, m)``.
     low_memory : bool, default=False
         Whether to keep one work array only: the cost is then converted, or computed from the points, anew in
-        every sweep. For NumPy arrays; others always hold the cost.
+        every sweep, some rows at a time (a callable metric sees some rows of one cloud only). For NumPy
+        arrays; others always hold the cost.
     n_sinkhorn : int, default=20
         Sinkhorn iterations before the first Newton step of "sns".
     density : float or None, default=None
@@ -278,7 +280,7 @@ def sinkhorn(
     True
     """
     check_option("method", method, METHODS)
-    reg = check_number("reg", reg, np.finfo(np.float64).tiny, remedy="reg is in the units of the cost.")
+    reg = check_number("reg", reg, *_REG_RANGE, remedy="reg is in the units of the cost.")
     tol = check_number("tol", tol, 0.0, open_low=True)
     max_iter = _MAX_ITER[method] if max_iter is None else check_integer("max_iter", max_iter, 1)
     low_memory = check_flag("low_memory", low_memory)
@@ -288,46 +290,57 @@ def sinkhorn(
     if density is not None:
         density = check_number("density", density, 0.0, 1.0, open_low=True)
     init = _check_init(init, problem)
-
     low, high = extremes(problem.full_cost, xp)
     check_cost_range(low, high)
-    if reg < 8 * eps("float64") * (high - low):
-        remedy = f"Costs up to {high:.3g} leave float64 nothing to resolve it with: use exact_transport."
+    spread = high - low
+    if reg < 8 * eps("float64") * spread:
+        remedy = f"A range of {spread:.3g} leaves float64 nothing to resolve it with: use exact_transport."
         raise ValueError(invalid("reg", "a larger share of the range of the cost", reg, remedy))
+    offset = low if low > spread else 0.0
+    if offset:
+        problem = _shifted(problem, offset)
     plan, f_weights, g_weights, columns_first = _make_plan(problem, low_memory)
     run = Run(plan, f_weights, g_weights, xp, max_iter=max_iter, report=reporter(callback))
-    start = init if init is None or columns_first else init[::-1]
+    start = _usable(init, problem, spread, reg)
+    start = start if start is None or columns_first else start[::-1]
     # The margin is for the rounding of the potentials; what the two totals differ by, no plan can make good.
     target = 0.9 * tol + problem.mismatch
     if method == "newton":
-        point = newton(run, reg, high - low, target, start)
+        point = newton(run, reg, spread, target, start)
     elif method == "sns":
         density = min(1.0, 2 / min(shape)) if density is None else density
         point = sparse_newton(run, reg, target, start, n_sinkhorn=n_sinkhorn, density=density)
     else:
         point = log_sinkhorn(run, reg, target, start)
     point = run.refreshed(point, reg)
-    row_sums = xp.sum(plan.P, axis=1)
-    error = point.error + float(xp.sum(xp.abs(row_sums - g_weights))) + problem.mismatch
-    converged = error <= tol + 2.0 * problem.mismatch
     mass = problem.mass
     f, g = (point.f, point.g) if columns_first else (point.g, point.f)
     # The solvers work with unit mass. Half of the shift goes to each side, then a·f = b·g.
     level = 0.5 * (float(f @ problem.a) + float(g @ problem.b) + reg * math.log(mass))
     f = f + (level - float(f @ problem.a))
     g = g + (level - float(g @ problem.b))
+    column_sums, row_sums = point.column_sums, xp.sum(plan.P, axis=1)
+    largest = float(xp.max(xp.abs(f))) + float(xp.max(xp.abs(g))) + spread
+    if eps("float64") * largest / reg > 0.01 * tol:
+        # What rounding the potentials to their final values costs the plan is part of the error.
+        unit = 0.5 * reg * math.log(mass)
+        sides = (f - unit, g - unit) if columns_first else (g - unit, f - unit)
+        column_sums, row_sums = plan.fill(*sides, reg)
+    gaps = (xp.sum(xp.abs(column_sums - f_weights)), xp.sum(xp.abs(row_sums - g_weights)))
+    error = sum(map(float, gaps)) + problem.mismatch
+    converged = error <= tol + 2.0 * problem.mismatch
     f, g = embed(f, problem.rows, shape[0], xp), embed(g, problem.columns, shape[1], xp)
     result = SinkhornResult(
-        f=cast(f, problem.dtype, xp),
-        g=cast(g, problem.dtype, xp),
-        cost=mass * plan.mean_cost(),
-        value=mass * (2.0 * level - reg),
+        f=cast(f + 0.5 * offset, problem.dtype, xp),
+        g=cast(g + 0.5 * offset, problem.dtype, xp),
+        cost=mass * (plan.mean_cost() + offset),
+        value=mass * (2.0 * level - reg + offset),
         marginal_error=mass * error,
         n_newton=run.n_newton,
         n_iter=run.n_iter,
         n_evaluations=run.n_evaluations,
         converged=converged,
-        status=_status(run, method, converged, error, tol, reg, high - low, problem.dtype),
+        status=_status(run, method, converged, error, tol, reg, spread, problem.dtype),
         reg=reg,
     )
     object.__setattr__(result, "_cost", problem.full_cost)
@@ -335,6 +348,33 @@ def sinkhorn(
     if not converged and not run.stopped:
         warn_not_converged(f"sinkhorn(method={method!r})", mass * error, mass * tol, result.status)
     return result
+
+
+def _shifted(problem, offset):
+    """Return the problem with a constant less at every cost."""
+    if not is_numpy(problem.xp):
+        return replace(problem, cost=problem.cost - offset, full_cost=problem.full_cost - offset)
+    return replace(
+        problem,
+        cost=ShiftedCost(problem.cost, offset),
+        full_cost=ShiftedCost(problem.full_cost, offset),
+    )
+
+
+def _usable(init, problem, spread, reg):
+    """Return starting potentials about zero; None for such as no solution is near: they would do harm."""
+    if init is None:
+        return None
+    xp, centred = problem.xp, []
+    for potential, weights in zip(init, (problem.a, problem.b), strict=True):
+        # Optimal potentials of two points differ by no more than costs, and logarithms of weights times reg.
+        logarithms = xp.log(weights)
+        bound = spread + reg * (float(xp.max(logarithms)) - float(xp.min(logarithms)))
+        low, high = float(xp.min(potential)), float(xp.max(potential))
+        if not high - low <= 2.0 * bound + 100.0 * reg:
+            return None
+        centred.append(potential - 0.5 * (low + high))
+    return tuple(centred)
 
 
 def _make_plan(problem, low_memory):
@@ -350,13 +390,13 @@ def _make_plan(problem, low_memory):
     weights = (problem.a, problem.b) if columns_first else (problem.b, problem.a)
     if not is_numpy(problem.xp):
         return ArrayPlan(cost, *weights, problem.xp), *weights, columns_first
-    if isinstance(cost, MatrixCost) and not low_memory:
+    if not low_memory:
         cost = MatrixCost(cost.rows(0, cost.shape[0]))
     return HostPlan(cost, *weights), *weights, columns_first
 
 
 def _transposed(cost):
-    return cost.transposed() if isinstance(cost, MatrixCost | PointCost) else cost.T
+    return cost.transposed() if hasattr(cost, "transposed") else cost.T
 
 
 def _check_init(init, problem):
@@ -364,7 +404,8 @@ def _check_init(init, problem):
     if init is None:
         return None
     if not isinstance(init, tuple | list) or len(init) != 2:
-        raise ValueError(invalid("init", "a pair of potentials (f, g)", f"type {type(init).__name__}"))
+        found = f"{len(init)} items" if hasattr(init, "__len__") else f"type {type(init).__name__}"
+        raise ValueError(invalid("init", "a pair of potentials (f, g)", found))
     xp, restricted = problem.xp, []
     pairs = zip("fg", init, problem.full_cost.shape, (problem.rows, problem.columns), strict=True)
     for name, potential, size, indices in pairs:
@@ -390,13 +431,13 @@ def _status(run, method, converged, error, tol, reg, spread, dtype):
         status = f"Converged: {figures}."
         if dtype != "float64":
             # What the potentials lose in a narrower dtype, the plan loses multiplied by their size over reg.
-            loss = _EPS[dtype] * spread / reg
+            loss = eps(dtype) * spread / reg
             if loss > tol:
                 status += f" Rounded to {dtype}, f and g reproduce the plan to about {loss:.1g} only."
         return status
     if run.stopped:
         return f"Stopped by the callback: {figures}."
-    if run.stagnated:
+    if run.stagnated or run.n_iter < run.max_iter:
         resolved = eps("float64") * spread / reg
         limit = f" (float64 resolves {resolved:.1g} at this reg)" if resolved > 0.01 * tol else ""
         remedy = "Raise reg or tol" if method == "newton" else "Use method='newton', or raise reg"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from spectralkit._core.namespaces import is_numpy
+from spectralkit.transport._arguments import NEGLIGIBLE
 from spectralkit.transport._plan import conjugate_gradients_with
 
 # Regularisations are visited from the largest below range(C) / 8, where few Sinkhorn iterations suffice.
@@ -24,7 +25,6 @@ _ABSORB = math.log(1e4)
 _CLIP = 8.0
 # Newton steps without a halving of the error after which a level is given up.
 _PATIENCE = 10
-_TINY = 1e-200
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -97,7 +97,7 @@ class Run:
     def start(self, f, g, reg):
         """Return the point at new potentials, after filling columns that would be empty."""
         point = self.evaluate(f, g, reg)
-        empty = point.column_sums <= _TINY
+        empty = point.column_sums <= NEGLIGIBLE
         if not bool(self.xp.any(empty)):
             return point
         # Their entries underflow, and no scaling revives a zero.
@@ -120,7 +120,7 @@ def sinkhorn_iterations(run, point, reg, tolerance, limit):
     u, v = xp.ones_like(run.a), xp.ones_like(run.b)
     sums = point.column_sums
     for _ in range(limit):
-        if run.exhausted or float(xp.min(sums)) <= _TINY:
+        if run.exhausted or float(xp.min(sums)) <= NEGLIGIBLE:
             break
         new_u = run.a / sums
         new_v = run.b / (P @ new_u)

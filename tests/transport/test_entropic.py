@@ -549,3 +549,10 @@ def test_display_checks_shapes():
     ):
         with pytest.raises(ValueError, match="must be"):
             TransportPlanDisplay.from_plan(plan, first, second)
+
+
+def test_points_too_far_away():
+    rng = np.random.default_rng(0)
+    transport = EntropicTransport(reg=0.1).fit(rng.random((20, 2)), rng.random((30, 2)))
+    with pytest.raises(ValueError, match="must be of finite cost"):
+        transport.transform(np.full((3, 2), 1e200))
