@@ -13,6 +13,8 @@ KINDS = ("iid", "orthogonal", "qmc")
 RANDOMISATIONS = 8
 # Numbers that a set of reference frames may keep, at the most.
 _REFERENCE_ELEMENTS = 1 << 20
+# Dimensions above which one frame is enough.
+_MANY = 256
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
 
@@ -165,7 +167,8 @@ def control_directions(d, n, rng):
     Return the directions that give the mean of a control variate, in groups of complete frames.
 
     They cost no projection of points. Complete frames average quadratic forms exactly, as the identities of
-    the Gaussian control variate need.
+    the Gaussian control variate need. For d from 4 to 256 one rotation turns a fixed set of frames: the
+    groups are uniform, but not independent given that set.
 
     Parameters
     ----------
@@ -179,7 +182,7 @@ def control_directions(d, n, rng):
     Returns
     -------
     ndarray of shape (groups, directions, d)
-        Unit vectors; the groups are independent of each other.
+        Unit vectors. The groups are independent of each other for d of 2 and 3.
     """
     scale = max(1, n // 100)
     if d == 2:
@@ -188,7 +191,9 @@ def control_directions(d, n, rng):
         frames = _reference_frames(3, 168 * min(scale, 100)).reshape(-1, 3)
         return frames @ rotations(RANDOMISATIONS, 3, rng)
     # A few thousand directions in few dimensions, a few complete frames in many, where directions are much
-    # alike and each costs as much as projecting many points.
-    count = 2_000 // d if d <= 16 else RANDOMISATIONS if d <= 256 else 2
+    # alike and each costs as much as projecting many points; one above that.
+    if d > _MANY:
+        return rotations(1, d, rng)
+    count = 2_000 // d if d <= 16 else RANDOMISATIONS
     count = max(count, min(scale * count, _REFERENCE_ELEMENTS // d**2))
     return _reference_frames(d, count) @ rotations(1, d, rng)[0]

@@ -9,6 +9,7 @@ import numpy as np
 
 from spectralkit._core.callbacks import reporter
 from spectralkit._core.checks import check_integer, check_number, warn_not_converged
+from spectralkit._core.dtypes import dtype_of
 from spectralkit._core.namespaces import from_host, to_host
 from spectralkit._core.random import as_rng
 from spectralkit._core.results import Result
@@ -36,7 +37,7 @@ class MaxSlicedWassersteinResult(Result):
     power : float
         ``distance ** p``.
     direction : array of shape (d,)
-        Unit vector that attains it.
+        Unit vector that attains it, of the library and dtype of the clouds.
     n_iter : int
         Steps of all ascents.
     converged : bool
@@ -65,9 +66,9 @@ class DistributionalSlicedWassersteinResult(Result):
     power : float
         Mean of ``W_p ** p`` over directions distributed about ``location``.
     location : array of shape (d,)
-        Unit vector about which the distances are largest.
+        Unit vector about which the distances are largest, of the library and dtype of the clouds.
     standard_error : float
-        Standard error of ``power`` at that location.
+        Standard error of ``power`` at that location; infinite where fewer than two directions are effective.
     effective_sample_size : float
         Number of equally weighted directions that would be as good as the weighted ones.
     n_projections : int
@@ -124,7 +125,7 @@ def max_sliced_wasserstein(
     b : array of shape (m,) or None, default=None
         Weights of the points of ``Y``, of sum 1; None for uniform.
     p : float, default=2
-        Order of the distance, at least 1.
+        Order of the distance, at least 1. Powers below 1e-308 count as zero, which p in the thousands gives.
     rng : None, int or numpy.random.Generator, default=None
         Source of the first directions.
     n_projections : int, default=100
@@ -207,7 +208,7 @@ def max_sliced_wasserstein(
     return MaxSlicedWassersteinResult(
         distance=found.value ** (1.0 / clouds.p) / clouds.factor,
         power=unscaled(found.value, clouds.factor, clouds.p),
-        direction=from_host(found.point, clouds.xp, clouds.X),
+        direction=_vector(found.point, clouds),
         n_iter=found.n_iter,
         converged=found.converged,
         status=found.status(tol, max_iter),
@@ -251,7 +252,7 @@ def distributional_sliced_wasserstein(
         Concentration of the distribution, at least 0: directions spread over an angle of about
         ``sqrt((d - 1) / concentration)`` about the location.
     p : float, default=2
-        Order of the distance, at least 1.
+        Order of the distance, at least 1. Powers below 1e-308 count as zero, which p in the thousands gives.
     rng : None, int or numpy.random.Generator, default=None
         Source of the directions.
     n_projections : int, default=1000
@@ -344,6 +345,8 @@ def distributional_sliced_wasserstein(
     weight = weights(found.point)
     error = float(np.linalg.norm(weight * (values - found.value)))
     effective = 1.0 / float(weight @ weight)
+    if effective < 2.0 and clouds.d > 1:
+        error = math.inf
     if effective < _FEW and clouds.d > 1:
         warnings.warn(
             f"only {effective:.1f} of {n_projections} directions carry weight at concentration "
@@ -355,7 +358,7 @@ def distributional_sliced_wasserstein(
     return DistributionalSlicedWassersteinResult(
         distance=found.value ** (1.0 / clouds.p) / clouds.factor,
         power=unscaled(found.value, clouds.factor, clouds.p),
-        location=from_host(found.point, clouds.xp, clouds.X),
+        location=_vector(found.point, clouds),
         standard_error=unscaled(error, clouds.factor, clouds.p),
         effective_sample_size=effective,
         n_projections=theta.shape[0],
@@ -363,6 +366,12 @@ def distributional_sliced_wasserstein(
         converged=found.converged,
         status=found.status(tol, max_iter),
     )
+
+
+def _vector(point, clouds):
+    """Return a vector of the host in the library and dtype of the clouds."""
+    xp = clouds.xp
+    return xp.astype(from_host(point, xp, clouds.X), dtype_of(xp, clouds.dtype), copy=False)
 
 
 def _candidates(clouds, n, rng):

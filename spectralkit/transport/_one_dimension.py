@@ -8,8 +8,14 @@ import array_api_compat
 import numpy as np
 
 from spectralkit._core.checks import check_flag, check_number, invalid
+from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host, is_numpy
 from spectralkit.transport._arguments import as_array, as_weights
+
+# Spacing of the numbers of the short dtypes, in which sums of weights and norms are rounded.
+_SPACING = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23}
+# Coordinates beyond which squares may overflow.
+_FAR = 2.0**300
 
 
 @dataclass(frozen=True)
@@ -118,12 +124,24 @@ def ordered(x, weights, xp):
     return xp.take_along_axis(x, order, axis=1), xp.reshape(xp.take(weights, flat), order.shape), order
 
 
+def tolerance_of(array):
+    """Return how far from 1 a sum or a norm may be in the dtype of an array."""
+    return max(1e-6, 16.0 * _SPACING.get(dtype_name(getattr(array, "dtype", float)), 0.0))
+
+
+def common_dtype(x, y):
+    """Return the name of the dtype of results for both arrays: theirs if they agree, else float64."""
+    names = {output_dtype_name("x", x.dtype), output_dtype_name("y", y.dtype)}
+    return names.pop() if len(names) == 1 else "float64"
+
+
 def check_weights(name, weights, size, normalize, like, xp):
     """Return weights in float64 that sum to one, or None where all are equal."""
     if weights is None:
         return None
+    rounding = tolerance_of(weights)
     weights, total = as_weights(name, weights, size, "the points", like)
-    if abs(total - 1.0) > 1e-6 and not normalize:
+    if abs(total - 1.0) > rounding and not normalize:
         remedy = "Divide by the sum, or pass normalize=True."
         raise ValueError(invalid(name, "of sum 1", f"sum {total:.9g}", remedy))
     weights = weights / total
@@ -148,15 +166,15 @@ def wasserstein_1d(x, y, a=None, b=None, *, p=2, normalize=False):
     b : array of shape (m,) or None, default=None
         Weights of the points of ``y``.
     p : float, default=2
-        Order of the distance, at least 1.
+        Order of the distance, at least 1. Powers below 1e-308 count as zero, which p in the thousands gives.
     normalize : bool, default=False
         Whether to divide weights by their sum instead of raising when it is not 1.
 
     Returns
     -------
     float or array of shape (...)
-        ``W_p ** p``, in the units of the points to the power p; an array of the library of the input where
-        there are batches.
+        ``W_p ** p``, in the units of the points to the power p; where there are batches an array of the
+        library and dtype of the input, of float64 where the dtypes of ``x`` and ``y`` differ.
 
     Raises
     ------
@@ -193,12 +211,17 @@ def wasserstein_1d(x, y, a=None, b=None, *, p=2, normalize=False):
     xp = array_namespace(x=x, y=y)
     a = check_weights("a", a, x.shape[-1], normalize, x, xp)
     b = check_weights("b", b, y.shape[-1], normalize, y, xp)
-    x, y = xp.astype(x, xp.float64), xp.astype(y, xp.float64)
-    factor = power_of_two_scale(p, x, y, xp=xp)
+    dtype = dtype_of(xp, common_dtype(x, y))
+    (x, y), factor = in_range(p, (x, y), (a, b), xp)
     batch = np.broadcast_shapes(tuple(x.shape[:-1]), tuple(y.shape[:-1]))
-    x, y = (xp.reshape(xp.broadcast_to(z, (*batch, z.shape[-1])), (-1, z.shape[-1])) * factor for z in (x, y))
+    x, y = (
+        xp.reshape(xp.broadcast_to(z, (*batch, z.shape[-1])), (-1, z.shape[-1])) * 1.0 for z in (x, y)
+    )  # copies
     found = unscaled(row_powers(x, y, a, b, p, xp), factor, p)
-    return xp.reshape(found, batch) if batch else float(found[0])
+    if not batch:
+        return float(found[0])
+    with np.errstate(over="ignore"):
+        return xp.astype(xp.reshape(found, batch), dtype, copy=False)
 
 
 def row_powers(x, y, a, b, p, xp):
@@ -230,9 +253,13 @@ def row_powers(x, y, a, b, p, xp):
 def _mean_powers(differences, p):
     """Return the mean of ``|differences|^p`` of each row, overwriting it."""
     n = differences.shape[1]
-    if p == 2.0:
+    if p == 4.0:
+        np.multiply(differences, differences, out=differences)
+    if p in (2.0, 4.0):
         return np.vecdot(differences, differences) / n
     np.abs(differences, out=differences)
+    if p == 3.0:
+        return np.einsum("ij,ij,ij->i", differences, differences, differences) / n
     if p != 1.0:
         np.power(differences, p, out=differences)
     return differences.mean(axis=1)
@@ -246,21 +273,63 @@ def uniform_if_none(weights, points, xp):
     return xp.full(size, 1.0 / size, dtype=xp.float64, device=array_api_compat.device(points))
 
 
-def power_of_two_scale(p, *arrays, xp):
-    """Return what to multiply points by so that all sums of powers stay in the range of float64; mostly 1.
-
-    NaN and infinities among them raise ValueError.
+def in_range(p, sets, weights, xp, names=None, *, clouds=False):
     """
-    largest = 0.0
-    for array in arrays:
-        bounds = float(xp.max(array)), -float(xp.min(array))
-        if not all(map(math.isfinite, bounds)):
-            raise ValueError("points must be finite; got NaN or infinity. Drop or impute them.")
-        largest = max(largest, *bounds)
-    exponent = math.frexp(largest)[1] if largest > 0.0 else 0
+    Return points in float64 whose sums of powers stay in its range, mostly as they are.
+
+    Parameters
+    ----------
+    p : float
+        Order of the distance.
+    sets : sequence of arrays
+        Points on the line, (..., n), or clouds, (n, d).
+    weights : sequence of arrays of shape (n,), or None
+        Their weights. Points of weight zero are put in the middle of the others.
+    xp : namespace
+        The array library.
+    names : sequence of str or None, default=None
+        What to call the sets in messages.
+    clouds : bool, default=False
+        Whether the sets are clouds.
+
+    Returns
+    -------
+    list of arrays
+        The sets; where needed, less the midpoint of their range, and multiplied by the factor.
+    float
+        The factor, a power of two.
+
+    Raises
+    ------
+    ValueError
+        If there are NaN or infinities among them.
+    """
+    sets, zero, bounds = [xp.astype(points, xp.float64, copy=False) for points in sets], [], []
+    axis = 0 if clouds else None
+    for index, (points, weight) in enumerate(zip(sets, weights, strict=True)):
+        if not (math.isfinite(float(xp.max(points))) and math.isfinite(float(xp.min(points)))):
+            name = "points" if names is None else names[index]
+            raise ValueError(f"{name} must be finite; got NaN or infinity. Drop or impute them.")
+        zero.append(weight is not None and float(xp.min(weight)) == 0.0)
+        if zero[-1]:
+            points = xp.take(points, xp.nonzero(weight)[0], axis=0 if clouds else -1)
+        bounds.append((xp.min(points, axis=axis), xp.max(points, axis=axis)))
+    lower, upper = bounds[0]
+    for low, high in bounds[1:]:
+        lower, upper = xp.minimum(lower, low), xp.maximum(upper, high)
+    # In halves, whose sum and difference do not overflow.
+    middle, half = 0.5 * lower + 0.5 * upper, float(xp.max(0.5 * upper - 0.5 * lower))
+    for index, weight in enumerate(weights):
+        if zero[index]:
+            positive = weight[:, None] > 0.0 if clouds else weight > 0.0
+            sets[index] = xp.where(positive, sets[index], middle)
+    exponent = math.log2(half) + 1.0 if half > 0.0 else 0.0  # of the range
     # Variances are squares of points, and standard errors, slopes and gradients squares of powers.
     inside = abs(exponent) * 2.0 * max(p, 2.0) < 900.0
-    return 1.0 if inside else math.ldexp(1.0, min(-exponent, 1022))
+    if inside and max(-float(xp.min(lower)), float(xp.max(upper))) <= _FAR:
+        return sets, 1.0
+    factor = 1.0 if inside else math.ldexp(1.0, min(-round(exponent), 1022))
+    return [(points - middle) * factor for points in sets], factor
 
 
 def unscaled(values, factor, power):

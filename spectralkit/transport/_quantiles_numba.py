@@ -71,6 +71,10 @@ def _power(d, p):
         return size * size
     if p == 1.0:
         return size
+    if p == 3.0:
+        return size * size * size
+    if p == 4.0:
+        return (size * size) * (size * size)
     return vexp(p * vlog(size))  # of zero: exp(-inf)
 
 

@@ -1,5 +1,6 @@
 """Sliced Wasserstein distances with control variates, standard errors and gradients."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -26,10 +27,12 @@ from spectralkit.transport._control_variates import (
 from spectralkit.transport._directions import KINDS, control_directions, draw, randomised
 from spectralkit.transport._one_dimension import (
     check_weights,
+    common_dtype,
+    in_range,
     ordered,
-    power_of_two_scale,
     powers,
     row_powers,
+    tolerance_of,
     uniform_coupling,
     uniform_if_none,
     unscaled,
@@ -58,8 +61,9 @@ class SlicedWassersteinResult(Result):
         Estimate of ``SW_p ** p`` before any clipping: it may be negative where the variance was reduced.
     standard_error : float
         Standard error of ``power`` from independent randomisations, widened by Student's factor so that
-        ``power`` plus or minus twice this covers the truth about 95 times in 100; infinite where there is
-        only one randomisation, zero in one dimension, where nothing is random.
+        ``power`` plus or minus twice this covers the truth about 95 times in 100, below sixteen directions
+        nearer 87 on skewed data; infinite where there is only one randomisation, zero in one dimension, where
+        nothing is random.
     n_projections : int
         Directions that clouds were projected on.
     estimator : str
@@ -89,6 +93,8 @@ class Clouds:
     b: object
     p: float
     factor: float
+    dtype: str
+    """Name of the dtype that both were given in, float64 where they differ."""
     xp: object
 
     @property
@@ -98,11 +104,75 @@ class Clouds:
 
     def exchanged(self):
         """Return the clouds in the other order."""
-        return Clouds(self.Y, self.X, self.b, self.a, self.p, self.factor, self.xp)
+        return Clouds(self.Y, self.X, self.b, self.a, self.p, self.factor, self.dtype, self.xp)
 
     def moments(self):
         """Return mean and covariance of both clouds, on the host."""
         return moments_of(self.X, self.a, self.xp), moments_of(self.Y, self.b, self.xp)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Moments of two clouds, in the range of their differences where that has fewer dimensions; on the host.
+
+    A direction of the space projects on the range to a uniform direction there and, independent of it, a
+    length. So a function of directions in the range that is homogeneous of degree p has a mean over the
+    sphere of the space that is a known multiple of the one over the sphere of the range.
+    """
+
+    mean: np.ndarray
+    """Mean of the first cloud in the space."""
+    shift: np.ndarray
+    """Difference of the means in the space."""
+    both: tuple
+    """Mean and covariance of each cloud, in the range."""
+    basis: object
+    """(d, r), orthonormal columns; None where the range is taken as the space."""
+    gain: float
+    """The multiple, 1 where the range is taken as the space."""
+
+    @property
+    def r(self):
+        """Dimensions of the range."""
+        return self.both[0][0].size
+
+    def along(self, theta):
+        """Return the marginals along directions of the space."""
+        return project_moments(self.both, theta if self.basis is None else theta @ self.basis)
+
+    @property
+    def trace(self):
+        """Sum of all variances."""
+        return sum(float(np.trace(covariance)) for _, covariance in self.both)
+
+
+def moments_in_range(clouds):
+    """Return the moments of two clouds in at most n + m dimensions."""
+    X, Y, xp, d, p = clouds.X, clouds.Y, clouds.xp, clouds.d, clouds.p
+    r = X.shape[0] + Y.shape[0]
+    if d <= r:
+        both = clouds.moments()
+        return Moments(both[0][0], both[0][0] - both[1][0], both, None, 1.0)
+    from scipy.special import gammaln
+
+    mean_x, mean_y = (
+        uniform_if_none(w, points[:, 0], xp) @ points for w, points in ((clouds.a, X), (clouds.b, Y))
+    )
+    shift = mean_x - mean_y
+    basis = range_basis(X, Y, shift, xp)
+    both = tuple(moments_of((points - mean_y) @ basis, w, xp) for points, w in ((X, clouds.a), (Y, clouds.b)))
+    gain = (
+        r / d
+        if p == 2.0
+        else math.exp(gammaln((r + p) / 2) - gammaln(r / 2) - (gammaln((d + p) / 2) - gammaln(d / 2)))
+    )
+    mean_x, shift, basis = (np.asarray(to_host(array)) for array in (mean_x, shift, basis))
+    return Moments(mean_x, shift, both, basis, gain)
+
+
+def range_basis(X, Y, shift, xp):
+    """Return orthonormal columns that span all differences of the points, (d, n + m)."""
+    return xp.linalg.qr(xp.concat([X - X[:1, :], Y[1:, :] - Y[:1, :], shift[None, :]]).T)[0]
 
 
 def make_clouds(X, Y, a, b, p, normalize):
@@ -116,11 +186,9 @@ def make_clouds(X, Y, a, b, p, normalize):
         raise ValueError(invalid("Y", f"of shape (m, {X.shape[1]})", f"shape {tuple(Y.shape)}", remedy))
     a = check_weights("a", a, X.shape[0], normalize, X, xp)
     b = check_weights("b", b, Y.shape[0], normalize, Y, xp)
-    X, Y = (xp.astype(points, xp.float64, copy=False) for points in (X, Y))
-    factor = power_of_two_scale(p, X, Y, xp=xp)
-    if factor != 1.0:
-        X, Y = X * factor, Y * factor
-    return Clouds(X, Y, a, b, p, factor, xp)
+    dtype = common_dtype(X, Y)
+    (X, Y), factor = in_range(p, (X, Y), (a, b), xp, ("X", "Y"), clouds=True)
+    return Clouds(X, Y, a, b, p, factor, dtype, xp)
 
 
 def moments_of(X, weights, xp):
@@ -152,14 +220,15 @@ def check_directions(directions, n_projections, d):
         if directions == "auto":
             directions = "qmc" if d <= 3 else "orthogonal"
         return directions, None, n_projections
-    theta = np.asarray(to_host(as_array("directions", directions)), dtype=np.float64)
+    given = as_array("directions", directions)
+    theta = np.asarray(to_host(given), dtype=np.float64)
     if theta.ndim != 2 or theta.shape[1] != d:
         raise ValueError(invalid("directions", f"of shape (L, {d})", f"shape {theta.shape}"))
     norms = np.linalg.norm(theta, axis=1)
     worst = float(norms[np.argmax(np.abs(norms - 1.0))])
-    if not abs(worst - 1.0) <= 1e-6:
+    if not abs(worst - 1.0) <= tolerance_of(given):
         raise ValueError(invalid("directions", "unit vectors as rows", f"a row of norm {worst:.9g}"))
-    return "given", theta, theta.shape[0]
+    return "given", theta / norms[:, None], theta.shape[0]
 
 
 def over_blocks(theta, n_points, xp, make):
@@ -249,6 +318,8 @@ def sliced_wasserstein(
     The mean over directions of the Wasserstein distance of the projections: a distance of clouds that costs
     O(L (n + m) (d + log(n + m))) and O(n + m) memory. A control variate with a known mean takes out what the
     means and covariances explain: on clouds in few dimensions that is worth a thousand times the projections.
+    It costs O((n + m) r d + r^3) time and O(r (r + d)) memory more, r the smaller of d and n + m, and most of
+    the time where r is larger than L.
 
     Parameters
     ----------
@@ -261,7 +332,7 @@ def sliced_wasserstein(
     b : array of shape (m,) or None, default=None
         Weights of the points of ``Y``, of sum 1; None for uniform.
     p : float, default=2
-        Order of the distance, at least 1.
+        Order of the distance, at least 1. Powers below 1e-308 count as zero, which p in the thousands gives.
     n_projections : int, default=100
         Directions to project on; ignored where ``directions`` are given.
     estimator : str, default="auto"
@@ -358,17 +429,18 @@ def sliced_wasserstein(
 
 def _with_control(clouds, values, theta, starts, estimator, rng):
     """Return the mean with a control variate, its standard error and the estimator used."""
-    moments = clouds.moments()
-    shift = moments[0][0] - moments[1][0]
-    marginals = project_moments(moments, theta)
+    moments = moments_in_range(clouds)
+    marginals = moments.along(theta)
     if estimator in ("lcv", "ucv"):
-        trace = sum(float(np.trace(covariance)) for _, covariance in moments)
-        return *published_mean(values, marginals, shift, trace, estimator, starts), estimator
+        found = published_mean(values, marginals, moments.shift, moments.trace, estimator, starts)
+        return *found, estimator
 
     def known():
-        groups = control_directions(clouds.d, theta.shape[0], rng)
-        control = project_moments(moments, groups.reshape(-1, clouds.d))
-        return gaussian_mean(control, shift, groups.shape[:2], clouds.p)
+        groups = control_directions(moments.r, theta.shape[0], rng)
+        control = project_moments(moments.both, groups.reshape(-1, moments.r))
+        shift = moments.both[0][0] - moments.both[1][0]
+        mean, error = gaussian_mean(control, shift, groups.shape[:2], clouds.p)
+        return moments.gain * mean, moments.gain * error
 
     return controlled_mean(values, marginals, starts, clouds.p, known, estimator)
 
@@ -389,7 +461,8 @@ def sliced_wasserstein_distance(
     """
     Estimate the sliced Wasserstein distance of two weighted clouds.
 
-    `sliced_wasserstein` with the distance alone: O(L (n + m) (d + log(n + m))) and O(n + m) memory.
+    `sliced_wasserstein` with the distance alone, at the same cost: O(L (n + m) (d + log(n + m))), and
+    O((n + m) r d + r^3) for the control variate, r the smaller of d and n + m.
 
     Parameters
     ----------
@@ -402,7 +475,7 @@ def sliced_wasserstein_distance(
     b : array of shape (m,) or None, default=None
         Weights of the points of ``Y``, of sum 1; None for uniform.
     p : float, default=2
-        Order of the distance, at least 1.
+        Order of the distance, at least 1. Powers below 1e-308 count as zero, which p in the thousands gives.
     n_projections : int, default=100
         Directions to project on; ignored where ``directions`` are given.
     estimator : str, default="auto"
@@ -474,9 +547,9 @@ def sliced_wasserstein_gradient(
     """
     Estimate the p-th power of the sliced Wasserstein distance and its gradient by the points of ``X``.
 
-    What gradient flows and fits of generative models need. Costs a few times `sliced_wasserstein`, because
-    the order of the points is needed too. For "gaussian" the gradient is that of the returned power,
-    control variate included, at these directions.
+    What gradient flows and fits of generative models need. Costs a few times `sliced_wasserstein`, with and
+    without a control variate, because the order of the points is needed too. For "gaussian" the
+    gradient is that of the returned power, control variate included, with all directions held fixed.
 
     Parameters
     ----------
@@ -489,7 +562,7 @@ def sliced_wasserstein_gradient(
     b : array of shape (m,) or None, default=None
         Weights of the points of ``Y``, of sum 1; None for uniform.
     p : float, default=2
-        Order of the distance, at least 1.
+        Order of the distance, at least 1. Powers below 1e-308 count as zero, which p in the thousands gives.
     n_projections : int, default=100
         Directions to project on; ignored where ``directions`` are given.
     estimator : str, default="auto"
@@ -560,21 +633,31 @@ def sliced_wasserstein_gradient(
     if d == 1 or estimator == "monte_carlo":
         power = float(values.mean())
     else:
-        moments = clouds.moments()
+        moments = moments_in_range(clouds)
         if estimator in ("lcv", "ucv"):
-            power, mean_part, spread_part = _published_correction(moments, values, theta, estimator)
+            power, mean_part, spreads = _published_correction(moments, values, theta, estimator)
         else:
-            power, mean_part, spread_part = _gaussian_correction(moments, values, theta, clouds.p, rng)
-        mean_part, spread_part, mean_x = (
-            from_host(part, xp, clouds.X) for part in (mean_part, spread_part, moments[0][0])
-        )
-        correction = mean_part + (clouds.X - mean_x) @ spread_part
+            power, mean_part, spreads = _gaussian_correction(moments, values, theta, clouds.p, rng)
+        centred = clouds.X - from_host(moments.mean, xp, clouds.X)
+        correction = from_host(mean_part, xp, clouds.X)
+        for rows, middle in spreads:
+            correction = correction + _sandwiched(centred, rows, middle, xp)
         gradient = gradient - uniform_if_none(clouds.a, clouds.X[:, 0], xp)[:, None] * correction
     gradient = unscaled(gradient, clouds.factor, clouds.p - 1.0)
     dtype = output_dtype_name("X", X.dtype) if array_api_compat.is_array_api_obj(X) else "float64"
     power = unscaled(power, clouds.factor, clouds.p)
     with np.errstate(over="ignore"):
         return power, xp.astype(gradient, dtype_of(xp, dtype), copy=False)
+
+
+def _sandwiched(points, rows, middle, xp):
+    """Return ``points A' S A``; None for A is the identity, a vector for S a diagonal."""
+    middle = from_host(middle, xp, points)
+    if rows is None:
+        return points @ middle
+    rows = from_host(rows, xp, points)
+    part = points @ rows.T
+    return (part * middle if middle.ndim == 1 else part @ middle) @ rows
 
 
 def directional_gradient(clouds, theta):
@@ -621,25 +704,41 @@ def point_slopes(clouds, theta):
 def _gaussian_correction(moments, values, theta, p, rng):
     """Return the power with the Gaussian control variate, and what its gradient adds by mean and by spread.
 
-    The slope is 1, so power and gradient belong together: one is the derivative of the other.
+    The slope is 1, so power and gradient belong together: one is the derivative of the other. The part by
+    spread is a list of ``(A, S)`` for the sum of ``A' S A``: None for A is the identity, a vector for S a
+    diagonal.
     """
-    groups = control_directions(theta.shape[1], theta.shape[0], rng)
-    control = groups.reshape(-1, theta.shape[1])
-    shift = moments[0][0] - moments[1][0]
-    means, spreads, along = [], [], []
-    for directions in (theta, control):
-        marginals = project_moments(moments, directions)
-        value, by_mean, by_spread = normal_moment(marginals.shift, marginals.spread, p)
-        # Where a deviation vanishes it is not differentiable; 0 is one of its subgradients.
-        positive = marginals.first > 0.0
-        by_spread = np.where(positive, by_spread / np.where(positive, marginals.first, 1.0), 0.0)
-        means.append(by_mean @ directions / len(directions))
-        spreads.append((directions.T * by_spread) @ directions / len(directions))
-        along.append(value)
-    known = gaussian_mean(marginals, shift, groups.shape[:2], p)[0]
-    if p == 2.0:
-        means[1] = 2.0 * shift / theta.shape[1]
-    return known + float((values - along[0]).mean()), means[0] - means[1], spreads[0] - spreads[1]
+    groups = control_directions(moments.r, theta.shape[0], rng)
+    control = groups.reshape(-1, moments.r)
+    marginals = moments.along(theta)
+    value, by_mean, by_spread = _slopes(marginals, p)
+    control_marginals = project_moments(moments.both, control)
+    _, control_by_mean, control_by_spread = _slopes(control_marginals, p)
+    shift = moments.both[0][0] - moments.both[1][0]
+    known = gaussian_mean(control_marginals, shift, groups.shape[:2], p)[0]
+    known_by_mean = 2.0 * shift / moments.r if p == 2.0 else control_by_mean @ control / len(control)
+    known_by_spread = (control.T * control_by_spread) @ control / len(control)
+    power = moments.gain * known + float((values - value).mean())
+    spreads = _difference(moments, theta, by_spread / len(theta), moments.gain * known_by_spread)
+    known_by_mean = moments.gain * known_by_mean
+    if moments.basis is not None:
+        known_by_mean = moments.basis @ known_by_mean
+    return power, by_mean @ theta / len(theta) - known_by_mean, spreads
+
+
+def _slopes(marginals, p):
+    """Return the Gaussian control variate, and its derivatives by the mean and by half the variance."""
+    value, by_mean, by_spread = normal_moment(marginals.shift, marginals.spread, p)
+    # Where a deviation vanishes it is not differentiable; 0 is one of its subgradients.
+    positive = marginals.first > 0.0
+    return value, by_mean, np.where(positive, by_spread / np.where(positive, marginals.first, 1.0), 0.0)
+
+
+def _difference(moments, theta, weights, known):
+    """Return ``theta' diag(weights) theta - known``, as a list of ``(A, S)``; ``known`` is in the range."""
+    if moments.basis is None:
+        return [(None, (theta.T * weights) @ theta - known)]
+    return [(theta, weights), (moments.basis.T, -known)]
 
 
 def _published_correction(moments, values, theta, estimator):
@@ -647,10 +746,13 @@ def _published_correction(moments, values, theta, estimator):
 
     The derivative of the fitted slope would make the gradient of a few directions a biased one.
     """
-    shift = moments[0][0] - moments[1][0]
-    trace = sum(float(np.trace(covariance)) for _, covariance in moments)
-    centred = published_variate(project_moments(moments, theta), shift, trace, estimator)
+    shift, d = moments.shift, theta.shape[1]
+    centred = published_variate(moments.along(theta), shift, moments.trace, estimator)
     slope = fitted_slope(values, centred)
-    noise = theta.T @ theta / len(theta) - np.eye(theta.shape[1]) / theta.shape[1]
-    spread = 2.0 * slope * noise if estimator == "ucv" else np.zeros_like(noise)
-    return float((values - slope * centred).mean()), 2.0 * slope * noise @ shift, spread
+    by_mean = 2.0 * slope * ((theta @ shift) @ theta / len(theta) - shift / d)
+    spreads = []
+    if estimator == "ucv":
+        scale = 2.0 * slope
+        weights = np.full(len(theta), scale / len(theta))
+        spreads = _difference(moments, theta, weights, scale / d * np.eye(moments.r))
+    return float((values - slope * centred).mean()), by_mean, spreads

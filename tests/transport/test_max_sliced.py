@@ -289,6 +289,28 @@ def test_location_of_a_translation():
     assert result.power == pytest.approx(exact, rel=1e-2)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_dtype_of_vectors(library, dtype):
+    xp = pytest.importorskip(library)
+    X, Y, *_ = clouds(12, 9, 3)
+    X, Y = (xp.asarray(cloud.astype(dtype)) for cloud in (X, Y))
+    assert max_sliced_wasserstein(X, Y, rng=0).direction.dtype == getattr(xp, dtype)
+    result = distributional_sliced_wasserstein(X, Y, concentration=2.0, rng=0)
+    assert result.location.dtype == getattr(xp, dtype)
+
+
+def test_standard_error_of_one_effective_direction():
+    X, Y, *_ = clouds(12, 9, 10)
+    options = {"n_projections": 200, "rng": 0}
+    with pytest.warns(UserWarning, match="directions"):
+        result = distributional_sliced_wasserstein(X, Y, concentration=1e5, **options)
+    assert result.effective_sample_size < 2
+    assert result.standard_error == math.inf
+    result = distributional_sliced_wasserstein(X[:, :1], Y[:, :1], concentration=1e5, **options)
+    assert result.standard_error == 0.0
+
+
 def test_few_effective_directions():
     X, Y, *_ = clouds(12, 9, 10)
     with pytest.warns(UserWarning, match=r"only \d\.\d of 200 directions .* in 10 dimensions"):

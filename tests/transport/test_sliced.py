@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 import spectralkit
 from spectralkit.transport import (
+    _sliced,
     random_directions,
     sliced_wasserstein,
     sliced_wasserstein_distance,
@@ -169,6 +170,84 @@ def test_exact_identities(d, n_projections, directions, weighted):
     assert (result.power, result.distance, result.clipped) == (0.0, 0.0, False)
     order = rng.permutation(20)
     assert sliced_wasserstein(X, X[order], a, a[order], **options).distance < 1e-6 * math.sqrt(trace)
+
+
+@pytest.mark.parametrize("p", [1, 1.5, 2, 3])
+@pytest.mark.parametrize("estimator", ["lcv", "ucv", "gaussian"])
+@pytest.mark.parametrize("shape", [(4, 3, 9), (6, 5, 40), (1, 1, 5)])
+def test_few_points_in_many_dimensions(shape, estimator, p):
+    # Copies of the points change no measure, but take the way of many points.
+    X, Y, *_ = clouds(*shape)
+    many_x, many_y = np.tile(X, (40, 1)), np.tile(Y, (40, 1))
+    options = {
+        "p": p,
+        "estimator": estimator,
+        "directions": random_directions(300, shape[2], rng=0),
+        "rng": 0,
+    }
+    found, reference = (sliced_wasserstein(*both, **options) for both in ((X, Y), (many_x, many_y)))
+    if estimator == "gaussian" and shape[0] > 1:
+        # The mean of the variate comes from other directions.
+        assert found.power != reference.power
+        error = math.hypot(found.standard_error, reference.standard_error)
+        assert abs(found.power - reference.power) < 3 * error
+        assert found.power == pytest.approx(reference.power, rel=2e-2)
+        assert found.standard_error == pytest.approx(reference.standard_error, rel=0.5)
+    elif estimator != "gaussian" or p == 2:
+        assert found.power == pytest.approx(reference.power, rel=1e-9)
+        assert found.standard_error == pytest.approx(reference.standard_error, rel=1e-6, abs=1e-12)
+    power, gradient = sliced_wasserstein_gradient(X, Y, **options)
+    assert power == pytest.approx(found.power, rel=1e-9)
+    if estimator != "gaussian":
+        _, copies = sliced_wasserstein_gradient(many_x, many_y, **options)
+        copies = copies.reshape(40, *X.shape).sum(axis=0)
+        np.testing.assert_allclose(gradient, copies, rtol=0, atol=1e-9 * np.abs(copies).max())
+
+
+def test_no_square_matrix_of_the_dimension():
+    X, Y, *_ = clouds(20, 15, 3_000)
+    for function in (sliced_wasserstein, sliced_wasserstein_gradient):
+        for estimator in ("lcv", "ucv", "gaussian", "auto"):
+            tracemalloc.start()
+            function(X, Y, n_projections=10, estimator=estimator, rng=0)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak < 3_000**2 * 8 / 4
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_far_points_of_weight_zero(estimator):
+    X, Y, a, b = clouds(9, 7, 3)
+    far, zeros = np.full((3, 3), 1e200), np.zeros(3)
+    options = {"estimator": estimator, "rng": 0}
+    found = sliced_wasserstein(np.r_[X, far], np.r_[-far, Y], np.r_[a, zeros], np.r_[zeros, b], **options)
+    reference = sliced_wasserstein(X, Y, a, b, **options)
+    assert found.power == pytest.approx(reference.power, rel=1e-12)
+    assert found.standard_error == pytest.approx(reference.standard_error, rel=1e-9)
+    power, gradient = sliced_wasserstein_gradient(np.r_[X, far], Y, np.r_[a, zeros], b, **options)
+    expected, reference = sliced_wasserstein_gradient(X, Y, a, b, **options)
+    assert power == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(gradient, np.r_[reference, 0 * far], rtol=1e-9, atol=1e-15)
+
+
+def test_large_orders_far_from_the_origin():
+    X, Y, *_ = clouds(9, 7, 3)
+    options = {"p": 100, "estimator": "monte_carlo", "rng": 0}
+    found, reference = (sliced_wasserstein(X + c, Y + c, **options).power for c in ([1e6, 0.0, 0.0], 0.0))
+    assert found == pytest.approx(reference, rel=1e-6)
+    assert found > 0.0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_directions_of_short_dtypes(dtype):
+    X, Y, *_ = clouds(9, 7, 50)
+    theta = (random_directions(30, 50, rng=0) * (1 + 4 * np.finfo(dtype).eps)).astype(dtype)
+    exact = theta.astype(float)
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    found, reference = (sliced_wasserstein(X, Y, directions=each, rng=0).power for each in (theta, exact))
+    assert found == pytest.approx(reference, rel=1e-12)
+    with pytest.raises(ValueError, match="unit vectors"):
+        sliced_wasserstein(X, Y, directions=(1.1 * exact).astype(dtype))
 
 
 def test_exact_identities_take_the_control_variate():
@@ -510,9 +589,22 @@ def differences_of(function, X, h=1e-6):
         ((4, 3, 5), (True, False)),
         ((3, 5, 3), (True, True)),
         ((5, 3, 1), (True, True)),
+        ((3, 2, 9), (False, False)),
+        ((4, 3, 8), (True, True)),
+        ((1, 1, 4), (False, False)),
     ],
 )
-def test_gradient_by_differences(shape, p, estimator, weighted):
+def test_gradient_by_differences(shape, p, estimator, weighted, monkeypatch):
+    # Where points are fewer than dimensions the control directions depend on them through the basis, which
+    # must not turn within the range that it spans.
+    found, basis = [], _sliced.range_basis
+
+    def aligned(*arguments):
+        found.append(basis(*arguments))
+        left, _, right = np.linalg.svd(found[-1].T @ found[0])
+        return found[-1] @ left @ right
+
+    monkeypatch.setattr(_sliced, "range_basis", aligned)
     X, Y, a, b = clouds(*shape)
     a, b = a if weighted[0] else None, b if weighted[1] else None
     options = {"p": p, "estimator": estimator, "n_projections": 10, "rng": 4}
@@ -890,7 +982,8 @@ def peak_of(function):
 def test_memory_does_not_grow_with_the_number_of_directions():
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((20_000, 3)), rng.random((20_000, 3))
-    few, many = (peak_of(lambda L=L: sliced_wasserstein(X, Y, n_projections=L, rng=0)) for L in (32, 256))
+    with spectralkit.threads(1):  # how many work at a time is up to the machine
+        few, many = (peak_of(lambda L=L: sliced_wasserstein(X, Y, n_projections=L, rng=0)) for L in (32, 256))
     assert many < 1.2 * few
     assert many < 32 * X.nbytes
 

@@ -112,12 +112,53 @@ def test_pairwise_reports_blocks(monkeypatch):
     assert [info.iteration for info in seen] == [1]
     monkeypatch.setattr(_sliced_estimators, "_BLOCK_BYTES", 1)
     seen.clear()
-    # Half a matrix is no result: what a callback returns is not asked for.
-    found = model.pairwise(many(), callback=lambda info: seen.append(info) or True)
+    found = model.pairwise(many(), callback=seen.append)
     assert [info.iteration for info in seen] == list(range(1, 29))
     np.testing.assert_allclose([info.figure for info in seen], np.arange(1, 29) / 28)
     assert np.isfinite(found).all()
     assert (found[0, 1:] > 0).all()
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_pairwise_stops(n_jobs, monkeypatch):
+    monkeypatch.setattr(_sliced_estimators, "_BLOCK_BYTES", 1)
+    model, seen = SlicedWasserstein(50, random_state=0).fit(reference()), []
+    stop = lambda info: seen.append(info) or info.iteration == 4  # noqa: E731
+    whole = model.pairwise(many(count=20))
+    found = model.pairwise(many(count=20), n_jobs=n_jobs, callback=stop)
+    assert len(seen) == 4
+    done = np.isfinite(found)
+    assert done[0, :4].all()
+    np.testing.assert_array_equal(done, done.T)
+    np.testing.assert_array_equal(found[done], whole[done])
+    np.testing.assert_array_equal(np.diag(found), 0.0)
+    if n_jobs == 1:  # other jobs run ahead
+        assert done.sum() == 20 + 2 * 3
+
+
+def test_message_names_the_cloud():
+    model = SlicedWasserstein(random_state=0).fit(reference())
+    found = many()
+    found[2][1, 1] = np.nan
+    for method in (model.transform, model.pairwise):
+        with pytest.raises(ValueError, match=r"X\[2\] must be finite; got NaN"):
+            method(found)
+
+
+def test_order_of_columns():
+    pd = pytest.importorskip("pandas")
+    X, Y = (pd.DataFrame(cloud, columns=["u", "v", "w"]) for cloud in (reference(), many()[0]))
+    model, flow = SlicedWasserstein(random_state=0).fit(X), SlicedWassersteinFlow(n_iter=1, random_state=0)
+    other = Y[["v", "u", "w"]]
+    for call in (
+        lambda: model.transform([Y, other]),
+        lambda: model.pairwise([Y, other]),
+        lambda: flow.fit(X, other),
+    ):
+        with pytest.raises(ValueError, match="feature names should match"):
+            call()
+    np.testing.assert_array_equal(model.transform([Y]), model.transform([Y.to_numpy()]))
+    np.testing.assert_array_equal(flow.fit(X, Y).embedding_, flow.fit(X.to_numpy(), Y.to_numpy()).embedding_)
 
 
 @pytest.mark.filterwarnings("ignore:A worker stopped:UserWarning")  # on a busy machine
@@ -342,6 +383,22 @@ def test_weights_of_the_flow():
     assert np.abs((twice[0] + twice[1]) / 2 - doubled[0]).max() < 0.2
     scaled = SlicedWassersteinFlow(n_iter=5, random_state=0).fit(X, Y, a / a.sum(), 7 * b)
     np.testing.assert_allclose(scaled.embedding_, flow.embedding_, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", ["monte_carlo", "gaussian"])
+def test_points_of_next_to_no_weight_stay(estimator):
+    X, Y, a = reference(2), many(2)[1], np.ones(14)
+    a[5], a[6] = 1e-310, 1e-250
+    flow = SlicedWassersteinFlow(n_iter=3, estimator=estimator, random_state=0).fit(X, Y, a)
+    assert np.isfinite(flow.embedding_).all()
+    np.testing.assert_array_equal(flow.embedding_[5:7], X[5:7])
+
+
+def test_given_directions_of_the_flow():
+    X, Y, theta = reference(5), many(5)[1], random_directions(2, 5, rng=0)
+    options = {"n_iter": 3, "estimator": "monte_carlo", "directions": theta}
+    found, same = (SlicedWassersteinFlow(n_projections=n, **options).fit(X, Y).embedding_ for n in (2, 100))
+    np.testing.assert_array_equal(found, same)
 
 
 def test_points_of_tiny_weight_move_as_others():
