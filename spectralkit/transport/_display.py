@@ -96,7 +96,7 @@ class TransportPlanDisplay:
         Raises
         ------
         ValueError
-            If the shapes do not match.
+            If the shapes do not match, an array is not finite, or the plan is negative.
         """
         return cls(plan, X, Y)._checked()
 
@@ -112,6 +112,11 @@ class TransportPlanDisplay:
         if plan.shape != (len(X), len(Y)):
             remedy = "Pass the clouds that the plan was computed for."
             raise ValueError(invalid("plan", f"of shape {(len(X), len(Y))}", f"shape {plan.shape}", remedy))
+        for name, array in (("plan", plan), ("X", X), ("Y", Y)):
+            if not np.isfinite(array).all():
+                raise ValueError(invalid(name, "finite", "NaN or infinity"))
+        if plan.min() < 0.0:
+            raise ValueError(invalid("plan", "non-negative", float(plan.min())))
         return self
 
     def plot(self, ax=None, *, n_lines=500, sort=True, cmap="Blues"):

@@ -364,6 +364,9 @@ class EntropicTransport(TransformerMixin, BaseEstimator):
     def _checked_targets(self, Y):
         """Return points of the second space, given after the fit."""
         array_namespace(Y=Y, **{"the clouds of fit": self._targets})
+        columns, names = list(getattr(Y, "columns", ())), list(self._target_names)
+        if columns != names and sorted(map(str, columns)) == sorted(names):
+            raise ValueError(invalid("Y", f"in the order of the features of fit, {names}", columns))
         Y = self._second_cloud(Y)
         if Y.shape[1] != self._targets.shape[1]:
             constraint = f"of shape (k, {self._targets.shape[1]}), as in fit"

@@ -556,3 +556,22 @@ def test_points_too_far_away():
     transport = EntropicTransport(reg=0.1).fit(rng.random((20, 2)), rng.random((30, 2)))
     with pytest.raises(ValueError, match="must be of finite cost"):
         transport.transform(np.full((3, 2), 1e200))
+
+
+def test_reordered_columns_of_the_way_back():
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    X, Y = (pandas.DataFrame(rng.random((n, 2)), columns=["a", "b"]) for n in (20, 30))
+    transport = EntropicTransport(reg=0.1).fit(X, Y)
+    transport.inverse_transform(Y)
+    with pytest.raises(ValueError, match="in the order of the features of fit"):
+        transport.inverse_transform(Y[["b", "a"]])
+
+
+@pytest.mark.parametrize("value", [np.nan, -1.0])
+def test_display_of_what_is_no_plan(value):
+    X = np.random.default_rng(0).random((3, 2))
+    plan = np.full((3, 3), 1 / 9)
+    plan[0, 1] = value
+    with pytest.raises(ValueError, match="plan must be"):
+        TransportPlanDisplay.from_plan(plan, X, X)

@@ -213,7 +213,7 @@ def test_generic_costs(metric):
     np.testing.assert_allclose(np.from_dlpack(strict.plan), solve(X, Y).plan, rtol=0, atol=1e-12)
 
 
-# What the specification and the issue claim
+# What is promised and published
 
 
 @pytest.mark.parametrize(
