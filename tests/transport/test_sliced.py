@@ -523,13 +523,16 @@ def test_standard_errors(estimator, directions, d, n_projections, weighted):
 @pytest.mark.parametrize("directions", KINDS)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("d", [2, 3, 10])
-@pytest.mark.parametrize(("n_projections", "least"), [(8, 0.83), (16, 0.83), (50, 0.89)])
+@pytest.mark.parametrize(("n_projections", "least"), [(8, 0.83), (16, 0.83), (50, 0.90)])
 @pytest.mark.parametrize("p", [1, 2, 3])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_standard_errors_of_all(estimator, directions, d, n_projections, least, p, weighted):
     # Of few directions the residuals are skewed, as documented.
     options = {"estimator": estimator, "directions": directions, "n_projections": n_projections}
-    assert coverage(d, p, weighted, **options) >= least
+    covered = coverage(d, p, weighted, **options)
+    assert covered >= least
+    # The correction for a fitted slope is generous where its leverage is small.
+    assert covered <= 0.99 or estimator in ("lcv", "ucv")
 
 
 def test_standard_errors_in_many_dimensions():
