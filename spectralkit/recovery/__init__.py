@@ -1,0 +1,5 @@
+"""Inverse problems: sparse signals from few measurements, with separable dictionaries."""
+
+from spectralkit._core.lazy import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

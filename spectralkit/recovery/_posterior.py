@@ -1,0 +1,148 @@
+"""The posterior of coefficients under a Kronecker dictionary and a separable Gaussian prior."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from spectralkit._core.checks import invalid
+from spectralkit._core.dtypes import dtype_of
+from spectralkit._core.results import Result
+from spectralkit.recovery._arguments import (
+    as_array,
+    as_factors,
+    as_gammas,
+    as_vectors,
+    cast,
+    check_finite,
+    check_noise_var,
+    common_dtype,
+    double,
+    power_of_two,
+    real,
+)
+from spectralkit.recovery._gaussian import factorise, full_length, measurements
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class KroneckerPosterior(Result):
+    """
+    A Gaussian posterior, as `kronecker_posterior` returns it.
+
+    Attributes
+    ----------
+    mean : array of shape (N,) or (N, L)
+        Posterior mean of the coefficients.
+    variance : array of shape (N,)
+        Posterior variance of each coefficient: the same for every snapshot, real, at most the prior's.
+    neg_log_evidence : float
+        ``-log p(Y)`` with all constants, summed over the snapshots.
+    """
+
+    mean: object
+    variance: object
+    neg_log_evidence: float
+
+
+def kronecker_posterior(Y, dictionaries, gammas, noise_var):
+    """
+    Compute the posterior of ``X`` in ``Y = (H_1 ⊗ ... ⊗ H_I) X + noise`` under a separable Gaussian prior.
+
+    Use it for Bayesian inversion with known variances, and as the E-step of methods that learn them. Neither
+    the Kronecker product nor a covariance is formed: cost `O(Σ n_i^3 + N max(n_i) I L)`, memory about eight
+    arrays of `N` doubles, where a single covariance would take `N^2`.
+
+    Parameters
+    ----------
+    Y : array of shape (M,), (M, L) or (m_1, .., m_I)
+        Measurements, real or complex: one snapshot, `L` of them in columns, or one as a tensor in C order.
+    dictionaries : sequence of arrays of shape (m_i, n_i), or one such array
+        The factors ``H_i``; `M` and `N` are the products of the `m_i` and of the `n_i`.
+    gammas : sequence of arrays of shape (n_i,)
+        Factors of the prior variances, ``⊗ gamma_i``, non-negative.
+    noise_var : float
+        Variance of the noise in each measurement, positive; for complex ones the expected squared modulus.
+
+    Returns
+    -------
+    KroneckerPosterior
+        The mean, the variances and the negative log evidence.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, something is not finite, or a variance is negative.
+    TypeError
+        If the arrays are of different libraries, or of a dtype that is not supported.
+
+    See Also
+    --------
+    kronecker_sbl : Learns the gammas, and the noise.
+    kronecker_matvec : The product itself.
+
+    Notes
+    -----
+    With ``H_i diag(gamma_i)^(1/2) = U_i S_i V_i^H`` and ``λ = ⊗ S_i²``, padded with zeros,
+
+    ``mean = diag(g)^(1/2) V (λ^(1/2) / (noise_var + λ)) U^H Y``,
+    ``variance_j = g_j Σ_k noise_var / (noise_var + λ_k) |V_jk|²``, ``g = ⊗ gamma_i``,
+
+    where ``U`` and ``V`` are Kronecker products, applied factor by factor. Every sum has positive terms, so
+    mean and variance of overdetermined problems keep ten digits with noise 1e-16 times the power of the
+    signal; textbook forms, which subtract, keep none. Everything is computed in double precision and rounded
+    once to the dtype of the input.
+
+    References
+    ----------
+    .. [1] Y. He and G. Joseph, "Bayesian algorithms for Kronecker-structured sparse vector recovery with
+       application to IRS-MIMO channel estimation", 2023, arXiv:2307.14719.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectralkit.recovery import kronecker_posterior
+    >>> A, B = np.eye(2), np.array([[1.0, 1.0], [1.0, -1.0]])
+    >>> posterior = kronecker_posterior([3.0, 1.0, 0.0, 0.0], [A, B], [[1.0, 1.0], [1.0, 0.0]], noise_var=0.5)
+    >>> posterior.mean
+    array([1.6, 0. , 0. , 0. ])
+    >>> posterior.variance
+    array([0.2, 0. , 0.2, 0. ])
+    """
+    Y = as_array("Y", Y)
+    factors, xp = as_factors("dictionaries", dictionaries, Y=Y)
+    check_finite("Y", Y, xp)
+    noise_var = check_noise_var(noise_var)
+    gammas = as_gammas(gammas, factors)
+    columns = as_vectors("Y", Y, tuple(f.shape[0] for f in factors), "the rows of the dictionaries")
+    named = {**{f"dictionaries[{i}]": factor for i, factor in enumerate(factors)}, "Y": Y}
+    dtype = common_dtype(named, xp)
+    working = dtype_of(xp, double(dtype))
+    # Powers of two, so that squares stay in range and nothing is rounded.
+    factors = [xp.astype(factor, working, copy=False) for factor in factors]
+    columns = xp.astype(columns, working, copy=False)
+    units, unit = [power_of_two(factor, xp) for factor in factors], power_of_two(columns, xp)
+    factors = [factor / u for factor, u in zip(factors, units, strict=True)]
+    given = measurements(factors, columns / unit, xp)
+    prior = [gamma * u**2 for gamma, u in zip(gammas, units, strict=True)]
+    prior[-1] = prior[-1] / unit**2
+    relative_noise = noise_var / unit**2
+    if not 0.0 < relative_noise < math.inf or not all(np.isfinite(gamma).all() for gamma in prior):
+        constraint = f"within 1e±300 of the squares of the measurements, of size {unit:.1e}, as must be gammas"
+        raise ValueError(invalid("noise_var", constraint, noise_var))
+    shape = given.shape
+    kept = [np.flatnonzero(gamma) for gamma in prior]  # a variance of zero is a coefficient of zero
+    if not all(map(len, kept)):
+        kept = [np.arange(n) for n in shape]
+    factorisation = factorise(given.restricted(kept), [g[j] for g, j in zip(prior, kept, strict=True)])
+    mean, variance = (
+        full_length(values, kept, shape, xp)
+        for values in (factorisation.mean(relative_noise), factorisation.variance(relative_noise)[:, None])
+    )
+    scale = unit / math.prod(units)
+    single = Y.ndim == 1 or Y.shape[0] != columns.shape[0]
+    return KroneckerPosterior(
+        cast((mean[:, 0] if single else mean) * scale, dtype, xp),
+        cast(variance[:, 0] * scale * scale, real(dtype), xp),
+        factorisation.neg_log_evidence(relative_noise) + given.log_jacobian(unit),
+    )
+
