@@ -1,4 +1,4 @@
-"""The linear Gaussian model of a Kronecker product: what is measured, and what follows about the coefficients."""
+"""The linear Gaussian model of a Kronecker product: what is measured, and the posterior."""
 
 import dataclasses
 import functools
@@ -16,8 +16,8 @@ class Measurements:
     """
     Measurements ``Y = (H_1 ⊗ ... ⊗ H_I) X + noise``, without what no coefficient can change.
 
-    Factors with more rows than columns are replaced by the triangles of their QR factorisations: of what Y has
-    outside of their column spaces only the energy matters.
+    Factors with more rows than columns are replaced by the triangles of their QR factorisations: of what Y
+    has outside of their column spaces only the energy matters.
     """
 
     factors: list
@@ -130,7 +130,7 @@ class Factorisation:
 
     def mean(self, noise_var):
         """Return the posterior mean of the coefficients, of shape (n_1 ... n_I, L)."""
-        given, xp = self.given, self.given.xp
+        xp = self.given.xp
         gains = xp.sqrt(self.eigenvalues) / (noise_var + self.eigenvalues)
         synthesis = [
             root * V[:, : s.shape[0]]
@@ -142,29 +142,37 @@ class Factorisation:
         """
         Return posterior over prior variance of each coefficient, of shape (n_1 ... n_I,), in (0, 1].
 
-        It is ``Σ_k noise_var / (noise_var + λ_k) ∏_i |V_i[j_i, k_i]|²`` over all of the V_i: a sum of positive
-        terms, where ``1 - Σ_k λ_k / ...`` cancels. The null space of a factor has λ = 0 whatever the others
-        do, so its columns are added up beforehand.
+        It is ``Σ_k noise_var / (noise_var + λ_k) ∏_i |V_i[j_i, k_i]|²`` over all of the V_i: a sum of
+        positive terms, where ``1 - Σ_k λ_k / ...`` cancels. The null space of a factor has λ = 0 whatever
+        the others do, so its columns are added up beforehand.
         """
         xp = self.given.xp
         weights, eigenvalues = [], []
         for V, s in zip(self.right, self.singular_values, strict=True):
-            weight = squared_modulus(V, xp)
-            m, n = s.shape[0], V.shape[0]
-            if m < n:
-                null = xp.sum(weight[:, m:], axis=1, keepdims=True)
-                weight = xp.concat([weight[:, :m], null], axis=1)
-                s = xp.concat([s, xp.zeros_like(s[:1])])
+            weight, eigenvalue = with_null_space(squared_modulus(V, xp), s, xp)
             weights.append(weight)
-            eigenvalues.append(s * s)
+            eigenvalues.append(eigenvalue)
         shares = noise_var / (noise_var + outer(eigenvalues, xp))
         return multiply(weights, shares[:, None], xp)[:, 0]
-
 
     def variance(self, noise_var):
         """Return the posterior variance of each coefficient, of shape (n_1 ... n_I,)."""
         prior = outer([root[:, 0] * root[:, 0] for root in self.roots], self.given.xp)
         return prior * self.shrinkage(noise_var)
+
+
+def with_null_space(weights, singular_values, xp):
+    """
+    Return weights of right singular vectors, those of the null space added up, and squared singular values.
+
+    The weights have one column for each singular vector of a matrix with no more rows than columns.
+    """
+    m, n = singular_values.shape[0], weights.shape[1]
+    if m < n:
+        null = xp.sum(weights[:, m:], axis=1, keepdims=True)
+        weights = xp.concat([weights[:, :m], null], axis=1)
+        singular_values = xp.concat([singular_values, xp.zeros_like(singular_values[:1])])
+    return weights, singular_values * singular_values
 
 
 def factorise(given, gammas):
@@ -182,18 +190,19 @@ def factorise(given, gammas):
 
 
 def full_length(values, kept, shape, xp):
-    """Return a tensor with ``values`` of shape (k_1 ... k_I, L) at the kept indices, zero elsewhere."""
-    if all(len(indices) == n for indices, n in zip(kept, shape, strict=True)):
+    """Return columns with ``values`` of shape (k_1 ... k_I, L) at the kept indices, zero elsewhere."""
+    size = math.prod(shape)
+    if values.shape[0] == size:
         return values
-    source = np.full(math.prod(shape), values.shape[0])  # of the zeros, appended below
+    source = np.full(size, values.shape[0])  # of the zeros, appended below
     source[flat_indices(kept, shape)] = np.arange(values.shape[0])
-    padded = xp.concat([values, xp.zeros_like(values[:1, :])])
-    return xp.take(padded, from_host(source, xp, values), axis=0)
+    zeros = xp.astype(from_host(np.zeros((1, values.shape[1])), xp, values), values.dtype)
+    return xp.take(xp.concat([values, zeros]), from_host(source, xp, values), axis=0)
 
 
 def flat_indices(kept, shape):
     """Return the sorted indices, in C order, of the Kronecker product of the kept atoms."""
-    return np.ravel_multi_index(np.ix_(*kept), shape).reshape(-1)
+    return np.ravel_multi_index(np.ix_(*kept), shape).reshape(-1).astype(np.int64, copy=False)
 
 
 def host_floats(array):

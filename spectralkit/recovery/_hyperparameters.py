@@ -68,7 +68,7 @@ def relative_change(gammas, before):
 
 
 def coupling_matrix(beta, n, alive):
-    """Return the tridiagonal matrix with unit diagonal and ``beta`` beside it, at rows and columns ``alive``."""
+    """Return the matrix with ones on the diagonal and ``beta`` beside it, at rows and columns ``alive``."""
     matrix = np.eye(n) + beta * (np.eye(n, k=1) + np.eye(n, k=-1))
     return matrix[np.ix_(alive, alive)] if beta > 0.0 else None
 

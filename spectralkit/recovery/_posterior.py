@@ -7,6 +7,7 @@ import numpy as np
 
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_of
+from spectralkit._core.namespaces import from_host
 from spectralkit._core.results import Result
 from spectralkit.recovery._arguments import (
     as_array,
@@ -21,7 +22,8 @@ from spectralkit.recovery._arguments import (
     power_of_two,
     real,
 )
-from spectralkit.recovery._gaussian import factorise, full_length, measurements
+from spectralkit.recovery._gaussian import factorise, full_length, measurements, with_null_space
+from spectralkit.recovery._products import adjoint_of, multiply, outer, squared_modulus
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -127,7 +129,9 @@ def kronecker_posterior(Y, dictionaries, gammas, noise_var):
     prior[-1] = prior[-1] / unit**2
     relative_noise = noise_var / unit**2
     if not 0.0 < relative_noise < math.inf or not all(np.isfinite(gamma).all() for gamma in prior):
-        constraint = f"within 1e±300 of the squares of the measurements, of size {unit:.1e}, as must be gammas"
+        constraint = (
+            f"within 1e±300 of the squares of the measurements, of size {unit:.1e}, as must be gammas"
+        )
         raise ValueError(invalid("noise_var", constraint, noise_var))
     shape = given.shape
     kept = [np.flatnonzero(gamma) for gamma in prior]  # a variance of zero is a coefficient of zero
@@ -146,3 +150,34 @@ def kronecker_posterior(Y, dictionaries, gammas, noise_var):
         factorisation.neg_log_evidence(relative_noise) + given.log_jacobian(unit),
     )
 
+
+def predictive_parts(factors, gammas, xp):
+    """
+    Return what the variance of predictions needs: for each factor (kept atoms, synthesis, singular values).
+
+    ``synthesis`` is ``diag(gamma_i)^(1/2) V_i`` of the kept atoms, all of V_i included.
+    """
+    parts = []
+    for factor, gamma in zip(factors, gammas, strict=True):
+        kept = np.flatnonzero(gamma)
+        kept = kept if len(kept) else np.arange(1)  # a variance of zero, so that no shape is empty
+        root = from_host(np.sqrt(gamma[kept]), xp, factor)
+        matrix = xp.take(factor, from_host(kept, xp, factor), axis=1) * root[None, :]
+        if matrix.shape[0] > matrix.shape[1]:
+            matrix = xp.linalg.qr(matrix)[1]
+        _, s, Vh = xp.linalg.svd(matrix, full_matrices=True)
+        parts.append((kept, root[:, None] * adjoint_of(Vh, xp), s))
+    return parts
+
+
+def predictive_variance(rows, parts, noise_var, xp):
+    """Return the posterior variance of ``(⊗ rows_i) X``, without the noise, for each row."""
+    weights, eigenvalues = [], []
+    for row, (kept, synthesis, s) in zip(rows, parts, strict=True):
+        columns = xp.take(row, from_host(kept, xp, row), axis=1)
+        weight, eigenvalue = with_null_space(squared_modulus(columns @ synthesis, xp), s, xp)
+        weights.append(weight)
+        eigenvalues.append(eigenvalue)
+    noise_var = max(noise_var, float(np.finfo(np.float64).tiny))  # zero noise is of coefficients of zero
+    shares = noise_var / (noise_var + outer(eigenvalues, xp))
+    return multiply(weights, shares[:, None], xp)[:, 0]

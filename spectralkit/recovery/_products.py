@@ -122,4 +122,3 @@ def squared_modulus(x, xp):
         return x * x
     real, imaginary = xp.real(x), xp.imag(x)
     return real * real + imaginary * imaginary
-

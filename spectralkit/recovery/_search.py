@@ -38,13 +38,15 @@ class FactorView:
     """Measurements of shape (m, R)."""
     noise_var: float
     weight: float
-    """1 for complex measurements, 1/2 for real ones: what the logarithm of a Gaussian density has in front."""
+    """1 for complex measurements, 1/2 for real ones: what a Gaussian log density has in front."""
 
     def spectrum(self, gamma):
         """Return the eigenvectors and, in columns, the eigenvalues of the covariances of the z_k."""
-        U, s, _ = np.linalg.svd(self.factor * np.sqrt(gamma), full_matrices=False)
-        spread = self.noise_var + (s * s)[:, None] * self.strengths
-        return U, spread
+        kept = np.flatnonzero(gamma)
+        U, s, _ = np.linalg.svd(self.factor[:, kept] * np.sqrt(gamma[kept]), full_matrices=True)
+        variances = np.zeros(len(U))
+        variances[: len(s)] = s * s
+        return U, self.noise_var + variances[:, None] * self.strengths
 
     def figure(self, gamma, price):
         """Return ``-log p(Y) + price * kept atoms``, up to what ``gamma`` does not change."""
@@ -134,30 +136,33 @@ class FactorView:
 
 def search(given, found, rules):
     """
-    Return the `Hyperparameters` of lowest ``-log p(Y) + price * kept atoms`` that local moves lead to.
+    Return the `Hyperparameters` of lowest ``-log p(Y) + prices of the kept atoms`` that local moves lead to.
 
-    The price is half the logarithm of the number of real measurements (Schwarz' criterion): without it the
-    evidence keeps about a third of all atoms that only fit the noise. Moves change one factor: they drop atoms,
-    admit others, or start again without a suspicious one; then EM goes on from there with all factors.
+    Moves change one factor: they drop atoms, admit others, or start again from elsewhere where the support is
+    suspicious; then EM goes on from there with all factors.
     """
     rules = dataclasses.replace(rules, thresholds=[_PRUNE] * len(rules.thresholds))
     count = given.n_measurements * given.n_snapshots * (2 if given.is_complex else 1)
-    price = 0.5 * math.log(max(count, 2))
+    # Half the logarithm of the number of real measurements (Schwarz' criterion): without a price the evidence
+    # keeps about a third of the atoms that only fit noise. At least the logarithm of the number of atoms to
+    # choose from (Chen and Chen's extension of it), since the best of many useless ones gains more.
+    prices = [max(0.5 * math.log(count), math.log(n)) for n in given.shape]
 
     def figure(state):
-        return state.neg_log_evidence(given) + price * sum(map(len, state.kept))
+        paid = sum(price * len(atoms) for price, atoms in zip(prices, state.kept, strict=True))
+        return state.neg_log_evidence(given) + paid
 
-    best = _polished(given, found, rules, price)
+    best = _polished(given, found, rules, prices)
     lowest = figure(best)
     for _ in range(_ROUNDS):
         before = lowest
-        for index in range(len(given.factors)):
+        for index, price in enumerate(prices):
             view = _factor_view(given, best.gammas, best.noise_var, index)
             bound = view.figure(best.gammas[index], price) - _IMPROVEMENT
             for gamma in _candidates(view, best.gammas[index], price):
                 if view.figure(gamma, price) >= bound:
                     continue
-                state = _polished(given, best.with_gamma(index, gamma), rules, price)
+                state = _polished(given, best.with_gamma(index, gamma), rules, prices)
                 reached = figure(state)
                 if reached < lowest - _IMPROVEMENT:
                     best, lowest = state, reached
@@ -167,11 +172,11 @@ def search(given, found, rules):
     return dataclasses.replace(best, n_iter=found.n_iter, converged=found.converged and best.converged)
 
 
-def _polished(given, state, rules, price):
-    """Return the state after EM, without the atoms that are not worth their price."""
+def _polished(given, state, rules, prices):
+    """Return the state after EM, without the atoms that are not worth their prices."""
     state = expectation_maximisation(given, state, rules)
     trimmed = state
-    for index in range(len(given.factors)):
+    for index, price in enumerate(prices):
         view = _factor_view(given, trimmed.gammas, trimmed.noise_var, index)
         trimmed = trimmed.with_gamma(index, view.trimmed(trimmed.gammas[index], price))
     if all(map(np.array_equal, trimmed.kept, state.kept)):
@@ -188,7 +193,7 @@ def _factor_view(given, gammas, noise_var, index):
     rotations, strengths = [], np.ones(1)
     for i, (factor, gamma) in enumerate(zip(current.factors, gammas, strict=True)):
         if i == index:
-            rotations.append(xp.eye(factor.shape[0], dtype=factor.dtype))
+            rotations.append(xp.astype(from_host(np.eye(factor.shape[0]), xp, factor), factor.dtype))
             continue
         root = from_host(np.sqrt(gamma[kept[i]]), xp, factor)
         U, s, _ = xp.linalg.svd(factor * root[None, :], full_matrices=False)
@@ -211,11 +216,11 @@ def _candidates(view, gamma, price):
     """
     Yield gammas of one factor that may explain the measurements better than ``gamma``.
 
-    First those with the atoms added whose evidence is worth more than ``price``. More are tried only where at
-    least half as many atoms are kept as there are rows: two different exact explanations by k and l columns in
-    general position need k + l > m, so with fewer what is found is the only sparse one. They are what atoms
-    taken in one after the other lead to, first the best one, then each of the promising ones; and starts from
-    equal variances without one of the kept atoms.
+    First those with the atoms added whose evidence is worth more than ``price``. More are tried only where
+    at least half as many atoms are kept as there are rows: two different exact explanations by k and l
+    columns in general position need k + l > m, so with fewer what is found is the only sparse one. They are
+    what atoms taken in one after the other lead to, first the best one, then each of the promising ones; and
+    starts from equal variances without one of the kept atoms.
     """
     best, gain = view.additions(gamma)
     missing = gain > price
@@ -231,7 +236,8 @@ def _candidates(view, gamma, price):
     for atom in kept[np.argsort(-gamma[kept], kind="stable")][:_MAX_STARTS]:
         start = np.full_like(gamma, gamma.max())
         start[atom] = 0.0
-        yield view.trimmed(view.refit(start), price)
+        if start.any():
+            yield view.trimmed(view.refit(start), price)
     for atom in first[1:]:
         yield from _grown(view, np.where(np.arange(len(gamma)) == atom, best, 0.0), price)
 
