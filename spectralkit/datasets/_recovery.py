@@ -110,9 +110,10 @@ def make_kronecker_sparse(
     """
     Generate measurements of coefficients whose support is a Kronecker product.
 
-    Dictionaries have independent standard normal entries. Each factor has ``n_nonzero`` active atoms at random
-    places with standard normal values, and the coefficients are the Kronecker product of the factors. The
-    defaults are the experiment of the paper: 3375 coefficients, 1440 measurements. Cost `O(N max(n_i))`.
+    Dictionaries have independent standard normal entries. Each factor has ``n_nonzero`` active atoms at
+    random places with standard normal values, and the coefficients are the Kronecker product of the factors.
+    The defaults are the experiment of the paper: 3375 coefficients, 1440 measurements. Cost
+    `O(N max(n_i))`.
 
     Parameters
     ----------
@@ -198,9 +199,9 @@ def make_irs_mimo(
     """
     Generate pilots of a multiple-antenna channel through an intelligent reflecting surface.
 
-    A user sends pilots to a base station by way of a surface that applies one phase pattern after another. All
-    arrays are uniform and linear with half a wavelength between elements, so each path has an angle at each of
-    them, here on a grid of cosines. Paths arrive at the surface and at the base station over ``angle_spread``
+    A user sends pilots to a base station by way of a surface that applies one phase pattern after another.
+    All arrays are uniform and linear with half a wavelength between elements, so each path has an angle at
+    each of them, here on a grid of cosines. Paths arrive at the surface and at the base station over ``angle_spread``
     neighbouring angles and leave the user at one, with complex normal gains: coefficients whose support is a
     Kronecker product of blocks. The defaults are the experiment of the paper: 5832 coefficients, 288
     measurements.
@@ -244,8 +245,8 @@ def make_irs_mimo(
     Notes
     -----
     The dictionary is ``(T^T K) ⊗ (P^T conj(A_user)) ⊗ A_base`` with steering vectors in the columns of the
-    ``A``, patterns in those of ``T``, pilots in those of ``P``, and ``K`` the products of arrival and departure
-    vectors of the surface: on the grid only the difference of the two angles matters.
+    ``A``, patterns in those of ``T``, pilots in those of ``P``, and ``K`` the products of arrival and
+    departure vectors of the surface: on the grid only the difference of the two angles matters.
 
     References
     ----------
