@@ -199,12 +199,12 @@ def make_irs_mimo(
     """
     Generate pilots of a multiple-antenna channel through an intelligent reflecting surface.
 
-    A user sends pilots to a base station by way of a surface that applies one phase pattern after another.
-    All arrays are uniform and linear with half a wavelength between elements, so each path has an angle at
-    each of them, here on a grid of cosines. Paths arrive at the surface and at the base station over ``angle_spread``
-    neighbouring angles and leave the user at one, with complex normal gains: coefficients whose support is a
-    Kronecker product of blocks. The defaults are the experiment of the paper: 5832 coefficients, 288
-    measurements.
+    A user sends pilots to a base station by way of a surface that applies one phase pattern after
+    another. All arrays are uniform and linear with half a wavelength between elements, so each path has
+    an angle at each of them, here on a grid of cosines. Paths arrive at the surface and at the base
+    station over ``angle_spread`` neighbouring angles and leave the user at one, with complex normal
+    gains: coefficients whose support is a Kronecker product of blocks. The defaults are the experiment of
+    the paper: 5832 coefficients, 288 measurements.
 
     Parameters
     ----------

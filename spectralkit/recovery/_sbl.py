@@ -176,13 +176,13 @@ def kronecker_sbl(
     mean square norm one first (a single matrix: each column to norm one), so that no unit matters, and EM
     starts from equal gammas that predict the energy that is seen.
 
-    EM alone fails outright in a few trials in a hundred: an atom that is weak for a while is dropped, or a
-    factor with few rows is explained by about as many wrong atoms as it has rows. With ``prune=None`` a
-    search follows EM: atoms whose evidence is not worth their price, ``max(log(M) / 2, log(n_i))``
-    [2]_ [3]_, are dropped, others are admitted, by the exact change of the evidence for each atom [4]_, and where at least
-    half as many atoms are kept as a factor has rows, it starts again from others. Of all these supports the
-    one of lowest ``neg_log_evidence`` with prices is returned. The mean error is then that of least squares
-    on the true support, where that of EM alone is governed by its failures.
+    EM alone fails outright in a few trials in a hundred: an atom that is weak for a while is dropped, or
+    a factor with few rows is explained by about as many wrong atoms as it has rows. With ``prune=None`` a
+    search follows EM: atoms whose evidence is not worth their price, ``max(log(M) / 2, log(n_i))`` [2]_
+    [3]_, are dropped, others are admitted, by the exact change of the evidence for each atom [4]_, and
+    where at least half as many atoms are kept as a factor has rows, it starts again from others. Of all
+    these supports the one of lowest ``neg_log_evidence`` with prices is returned. The mean error is then
+    that of least squares on the true support, where that of EM alone is governed by its failures.
 
     The errors of a fit that did not find the support are not in ``coef_var``, which is conditional on it.
     float32 is solved in double precision and rounded once.
