@@ -1,6 +1,7 @@
 from . import callbacks as callbacks
 from . import datasets as datasets
 from . import recovery as recovery
+from . import sampling as sampling
 from . import streaming as streaming
 from . import testing as testing
 from . import transport as transport

@@ -1,0 +1,11 @@
+from ._basis import TensorPolynomialBasis as TensorPolynomialBasis
+from ._dpp import sample_christoffel as sample_christoffel
+from ._dpp import sample_dpp as sample_dpp
+from ._dpp import sample_dpp_finite as sample_dpp_finite
+from ._dpp import sample_volume as sample_volume
+from ._estimator import ConditionalMoments as ConditionalMoments
+from ._estimator import OptimalWeightedLeastSquares as OptimalWeightedLeastSquares
+from ._least_squares import christoffel_density as christoffel_density
+from ._least_squares import empirical_gram as empirical_gram
+from ._least_squares import greedy_subsample as greedy_subsample
+from ._least_squares import weighted_lstsq as weighted_lstsq

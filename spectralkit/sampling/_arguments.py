@@ -1,0 +1,51 @@
+"""Checks of feature matrices and weights that the functions of this family share."""
+
+import array_api_compat
+import numpy as np
+
+from spectralkit._core.checks import invalid
+from spectralkit._core.dtypes import dtype_of, working_dtype_name
+from spectralkit._core.namespaces import array_namespace
+
+
+def as_matrix(name, value):
+    """Return a finite, non-empty real matrix."""
+    return _checked(name, value, (2,), "(n, m)")
+
+
+def as_weights(name, weights, size, like):
+    """Return positive weights, one for each of ``size`` points, of the library of ``like``."""
+    weights = _checked(name, weights, (1,), f"({size},)")
+    xp = array_namespace(**{name: weights, "Phi": like})
+    if weights.shape[0] != size:
+        constraint = f"of shape ({size},), one for each row of Phi"
+        raise ValueError(invalid(name, constraint, f"shape {tuple(weights.shape)}"))
+    smallest = float(xp.min(weights))
+    if smallest < 0.0:
+        raise ValueError(invalid(name, "non-negative", smallest))
+    return weights
+
+
+def as_targets(name, y, size, like):
+    """Return targets of shape (n,) or (n, k), of the library of ``like``."""
+    y = _checked(name, y, (1, 2), f"({size},) or ({size}, k)")
+    array_namespace(**{name: y, "Phi": like})
+    if y.shape[0] != size:
+        constraint = f"of shape ({size},) or ({size}, k), a row for each row of Phi"
+        raise ValueError(invalid(name, constraint, f"shape {tuple(y.shape)}"))
+    return y
+
+
+def _checked(name, value, dimensions, shape):
+    if not array_api_compat.is_array_api_obj(value):
+        value = np.asarray(value)
+    dtype = working_dtype_name(name, value.dtype, allow_complex=False)
+    if value.ndim not in dimensions:
+        raise ValueError(invalid(name, f"of shape {shape}", f"shape {tuple(value.shape)}"))
+    if 0 in value.shape:
+        raise ValueError(invalid(name, "non-empty", f"shape {tuple(value.shape)}"))
+    value = value.detach() if array_api_compat.is_torch_array(value) else value
+    xp = array_namespace(**{name: value})
+    if not bool(xp.all(xp.isfinite(xp.astype(value, dtype_of(xp, dtype))))):
+        raise ValueError(invalid(name, "finite", "NaN or infinity", "Drop those rows."))
+    return value
