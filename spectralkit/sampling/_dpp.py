@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg
 
 from spectralkit._core.checks import check_integer, check_option, invalid
-from spectralkit._core.namespaces import array_namespace, to_host
+from spectralkit._core.namespaces import array_namespace, from_host, to_host
 from spectralkit._core.parallel import one_blas_thread
 from spectralkit._core.random import as_entropy, as_rng, block_rng
 from spectralkit.sampling._arguments import as_matrix
@@ -294,6 +294,9 @@ def _orthonormal_columns(Phi):
         return Phi  # orthonormal already, as from a QR factorisation of the caller's
     lengths = xp.max(xp.abs(Phi), axis=0)
     Phi = Phi / xp.where(lengths > 0.0, lengths, xp.ones_like(lengths))
+    Q = _cholesky_qr(Phi, xp)
+    if Q is not None:
+        return Q
     Q, R = xp.linalg.qr(Phi)
     values = np.linalg.svd(to_host(R), compute_uv=False)
     rank = int(np.count_nonzero(values > max(Phi.shape) * np.finfo(float).eps * values[0]))
@@ -301,6 +304,26 @@ def _orthonormal_columns(Phi):
         remedy = "Drop columns, or take an orthonormal basis of their span."
         raise ValueError(invalid("Phi", f"of rank {len(values)}, its columns", f"rank {rank}", remedy))
     return Q
+
+
+def _cholesky_qr(Phi, xp):
+    """
+    Return an orthonormal basis of the columns by two Cholesky factorisations of Gram matrices, or None.
+
+    Several times faster than reflections, and as exact where the first pass leaves the columns nearly
+    orthonormal, that is for condition numbers up to about 1e7.
+    """
+    for _ in range(2):
+        gram = Phi.T @ Phi
+        try:
+            factor = np.linalg.cholesky(to_host(gram))
+        except np.linalg.LinAlgError:
+            return None
+        inverse = scipy.linalg.solve_triangular(factor, np.eye(len(factor)), lower=True)
+        Phi = Phi @ from_host(np.ascontiguousarray(inverse.T), xp, Phi)
+        if np.max(np.abs(to_host(Phi.T @ Phi) - np.eye(len(factor)))) < 1e-12:
+            return Phi
+    return None
 
 
 class _Continuous:
