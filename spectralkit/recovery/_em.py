@@ -81,14 +81,15 @@ def expectation_maximisation(given, start, rules, *, hold=0, report=None):
     Return the `Hyperparameters` after EM on `Measurements`, from others.
 
     Stops when the product of the gammas changes by at most ``rules.tol``, relative, in one iteration. Atoms
-    that ``start`` leaves out stay out. Noise that is learned is held for ``hold`` iterations first.
+    that ``start`` leaves out stay out. Noise that is learned is held for ``hold`` iterations first, or until
+    the gammas have settled.
     """
     xp = given.xp
     kept = start.kept
     gammas = [gamma[indices] for gamma, indices in zip(start.gammas, kept, strict=True)]
     noise_var = start.noise_var
     current = given.restricted(kept)
-    change, converged, stopped, n_iter = np.inf, False, False, 0
+    change, converged, stopped, n_iter, held_for = np.inf, False, False, 0, hold
     while n_iter < rules.max_iter and not (converged or stopped):
         n_iter += 1
         factorisation = factorise(current, gammas)
@@ -96,7 +97,7 @@ def expectation_maximisation(given, start, rules, *, hold=0, report=None):
         moments = squared_modulus(factorisation.mean(noise_var), xp)
         moments = moments[:, 0] if given.n_snapshots == 1 else xp.mean(moments, axis=1)
         moments = moments + prior * factorisation.shrinkage(noise_var)
-        if rules.learn_noise and n_iter > hold:
+        if rules.learn_noise and n_iter > held_for:
             energy = factorisation.expected_noise_energy(noise_var)
             noise_var = max(energy / (given.n_measurements * given.n_snapshots), _NOISE_FLOOR)
         updated = rules.maximise(moments, gammas, kept, xp)
@@ -112,7 +113,9 @@ def expectation_maximisation(given, start, rules, *, hold=0, report=None):
             gammas = [gamma[those] for gamma, those in zip(updated, alive, strict=True)]
             kept = [indices[those] for indices, those in zip(kept, alive, strict=True)]
             current = current.restricted([np.flatnonzero(those) for those in alive])
-        converged = change <= rules.tol and not (rules.learn_noise and n_iter < hold + 2)
+        settled = change <= rules.tol
+        converged = settled and not (rules.learn_noise and n_iter < held_for + 2)
+        held_for = min(held_for, n_iter) if settled else held_for
         stopped = report is not None and report(n_iter, change)
     full = [np.zeros_like(gamma) for gamma in start.gammas]
     for gamma, indices, values in zip(full, kept, gammas, strict=True):

@@ -71,7 +71,7 @@ def kronecker_omp(Y, dictionaries, *, n_nonzero, tol=0.0):
         The factors ``H_i``; columns of zeros are never chosen.
     n_nonzero : int or sequence of ints
         Atoms to choose from each factor: one number for all, or one for each. The support has their product
-        as many coefficients. At most ``min(m_i, n_i)``.
+        as many coefficients. Beyond m_i atoms of a factor the coefficients are those of least norm.
     tol : float, default=0.0
         Norm of the residual, relative to that of ``Y``, at which to stop earlier.
 
@@ -166,7 +166,6 @@ def kronecker_omp(Y, dictionaries, *, n_nonzero, tol=0.0):
 
 def _counts(n_nonzero, factors):
     """Return the number of atoms wanted from each factor."""
-    remedy = "The factors cannot give more independent atoms."
     if isinstance(n_nonzero, numbers.Integral):
         n_nonzero = [n_nonzero] * len(factors)
     counts = list(n_nonzero) if hasattr(n_nonzero, "__iter__") else None
@@ -175,7 +174,9 @@ def _counts(n_nonzero, factors):
     if len(counts) != len(factors):
         raise ValueError(invalid("n_nonzero", f"one integer or {len(factors)} of them", n_nonzero))
     return [
-        check_integer(f"n_nonzero[{i}]", count, 1, min(factor.shape), remedy)
+        check_integer(
+            f"n_nonzero[{i}]", count, 1, factor.shape[1], f"Factor {i} has {factor.shape[1]} atoms."
+        )
         for i, (count, factor) in enumerate(zip(counts, factors, strict=True))
     ]
 

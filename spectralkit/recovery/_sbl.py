@@ -386,7 +386,7 @@ def _learn(problem, method, couplings, thresholds, tol, max_iter, report):
             if found.stopped:
                 return dataclasses.replace(best, stopped=True)
     if searching:
-        best = search(given, best, dataclasses.replace(rules, tol=tol))
+        best = search(given, best, dataclasses.replace(rules, tol=tol), report)
     return best
 
 

@@ -12,7 +12,7 @@ from spectralkit.recovery._products import adjoint_of, multiply
 
 # Starts of a kind that are tried for one factor, and iterations of each.
 _MAX_STARTS, _RESTART_ITERATIONS = 16, 60
-_RESTART_TOL, _RESTART_PRUNE = 1e-3, 1e-4
+_RESTART_TOL = 1e-3
 # Rounds over all factors, the share of the largest gamma that EM keeps after a move, and what counts as an
 # improvement.
 _ROUNDS, _PRUNE, _IMPROVEMENT = 6, 1e-8, 1e-3
@@ -109,7 +109,7 @@ class FactorView:
             second = _squared(Vh).T @ np.concatenate([share, null]) + np.sum(_squared(mean), axis=1)
             new = current * second / len(self.strengths)
             change = np.linalg.norm(new - current) / np.linalg.norm(current)
-            alive = new >= _RESTART_PRUNE * new.max()
+            alive = new >= _PRUNE * new.max()
             kept, current = kept[alive], new[alive]
             if change <= _RESTART_TOL:
                 break
@@ -134,12 +134,12 @@ class FactorView:
         return gamma
 
 
-def search(given, found, rules):
+def search(given, found, rules, report):
     """
     Return the `Hyperparameters` of lowest ``-log p(Y) + prices of the kept atoms`` that local moves lead to.
 
     Moves change one factor: they drop atoms, admit others, or start again from elsewhere where the support is
-    suspicious; then EM goes on from there with all factors.
+    suspicious; then EM goes on from there with all factors. Ends early where ``report`` asks for it.
     """
     rules = dataclasses.replace(rules, thresholds=[_PRUNE] * len(rules.thresholds))
     count = given.n_measurements * given.n_snapshots * (2 if given.is_complex else 1)
@@ -152,9 +152,9 @@ def search(given, found, rules):
         paid = sum(price * len(atoms) for price, atoms in zip(prices, state.kept, strict=True))
         return state.neg_log_evidence(given) + paid
 
-    best = _polished(given, found, rules, prices)
+    best = _polished(given, found, rules, prices, report)
     lowest = figure(best)
-    for _ in range(_ROUNDS):
+    for _ in range(_ROUNDS if not best.stopped else 0):
         before = lowest
         for index, price in enumerate(prices):
             view = _factor_view(given, best.gammas, best.noise_var, index)
@@ -162,7 +162,9 @@ def search(given, found, rules):
             for gamma in _candidates(view, best.gammas[index], price):
                 if view.figure(gamma, price) >= bound:
                     continue
-                state = _polished(given, best.with_gamma(index, gamma), rules, prices)
+                state = _polished(given, best.with_gamma(index, gamma), rules, prices, report)
+                if state.stopped:
+                    return dataclasses.replace(best, n_iter=found.n_iter, converged=False, stopped=True)
                 reached = figure(state)
                 if reached < lowest - _IMPROVEMENT:
                     best, lowest = state, reached
@@ -172,16 +174,18 @@ def search(given, found, rules):
     return dataclasses.replace(best, n_iter=found.n_iter, converged=found.converged and best.converged)
 
 
-def _polished(given, state, rules, prices):
+def _polished(given, state, rules, prices, report):
     """Return the state after EM, without the atoms that are not worth their prices."""
-    state = expectation_maximisation(given, state, rules)
+    state = expectation_maximisation(given, state, rules, report=report)
+    if state.stopped:
+        return state
     trimmed = state
     for index, price in enumerate(prices):
         view = _factor_view(given, trimmed.gammas, trimmed.noise_var, index)
         trimmed = trimmed.with_gamma(index, view.trimmed(trimmed.gammas[index], price))
     if all(map(np.array_equal, trimmed.kept, state.kept)):
         return state
-    return expectation_maximisation(given, trimmed, rules)
+    return expectation_maximisation(given, trimmed, rules, report=report)
 
 
 def _factor_view(given, gammas, noise_var, index):
@@ -216,18 +220,19 @@ def _candidates(view, gamma, price):
     """
     Yield gammas of one factor that may explain the measurements better than ``gamma``.
 
-    First those with the atoms added whose evidence is worth more than ``price``. More are tried only where
-    at least half as many atoms are kept as there are rows: two different exact explanations by k and l
-    columns in general position need k + l > m, so with fewer what is found is the only sparse one. They are
-    what atoms taken in one after the other lead to, first the best one, then each of the promising ones; and
-    starts from equal variances without one of the kept atoms.
+    First those with the atoms added whose evidence is worth more than ``price``. More are tried only for
+    factors with fewer rows than columns, and where at least half as many atoms are kept as there are rows:
+    two different exact explanations by k and l columns in general position need k + l > m, so with fewer
+    what is found is the only sparse one. They are what atoms taken in one after the other lead to, first the
+    best one, then each of the promising ones; and starts from equal variances without one of the kept atoms.
     """
     best, gain = view.additions(gamma)
     missing = gain > price
     if missing.any():
         yield view.trimmed(view.refit(np.where(missing, best, gamma)), price)
     kept = np.flatnonzero(gamma)
-    if 2 * len(kept) < view.factor.shape[0]:
+    m, n = view.factor.shape
+    if m >= n or 2 * len(kept) < m:
         return
     empty = np.zeros_like(gamma)
     best, gain = view.additions(empty)

@@ -269,6 +269,7 @@ def sample_dpp_finite(Phi, *, n_repeats=1, rng=None):
     ((3, 4), 4)
     """
     n_repeats = check_integer("n_repeats", n_repeats, 1)
+    Phi = as_matrix("Phi", Phi)
     Q = to_host(_orthonormal_columns(Phi))
     m = Q.shape[1]
     leverage = np.einsum("ij,ij->i", Q, Q)
@@ -278,12 +279,12 @@ def sample_dpp_finite(Phi, *, n_repeats=1, rng=None):
     entropy = as_entropy(rng)
     with one_blas_thread():
         sources = (_Finite(Q, cumulative, block_rng(entropy, repeat)) for repeat in range(n_repeats))
-        return np.stack([_draw(source, m)[0] for source in sources])
+        rows = np.stack([_draw(source, m)[0] for source in sources])
+    return from_host(rows, array_namespace(Phi=Phi), Phi)
 
 
 def _orthonormal_columns(Phi):
     """Return an orthonormal basis of the columns of a host or device matrix, in double precision."""
-    Phi = as_matrix("Phi", Phi)
     if Phi.shape[0] < Phi.shape[1]:
         remedy = "There are fewer rows than columns, so the columns are linearly dependent."
         raise ValueError(invalid("Phi", "of at least as many rows as columns", f"shape {Phi.shape}", remedy))
