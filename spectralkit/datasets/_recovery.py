@@ -159,9 +159,9 @@ def make_kronecker_sparse(
     """
     check_option("dtype", dtype_name(dtype), ("float64", "complex128"))
     snr = check_number("snr", snr)
-    shapes = [tuple(check_integer("shapes", size, 1) for size in shape) for shape in shapes]
-    if not shapes or any(len(shape) != 2 for shape in shapes):
+    if not len(shapes) or any(np.shape(shape) != (2,) for shape in shapes):
         raise ValueError(invalid("shapes", "pairs (m_i, n_i), at least one", shapes))
+    shapes = [tuple(check_integer("shapes", size, 1) for size in shape) for shape in shapes]
     counts = list(n_nonzero) if hasattr(n_nonzero, "__iter__") else [n_nonzero] * len(shapes)
     if len(counts) != len(shapes):
         raise ValueError(invalid("n_nonzero", f"one integer or {len(shapes)} of them", n_nonzero))

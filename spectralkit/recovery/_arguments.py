@@ -124,8 +124,11 @@ def as_gammas(gammas, factors):
     """Return hyperparameters as host arrays in double precision, one for each factor, of its columns."""
     if hasattr(gammas, "ndim") and gammas.ndim == 1 and len(factors) == 1:
         gammas = [gammas]
+    constraint = f"{len(factors)} vectors, one for each factor"
+    if not hasattr(gammas, "__len__"):
+        raise TypeError(invalid("gammas", constraint, f"type {type(gammas).__name__}"))
     if len(gammas) != len(factors):
-        raise ValueError(invalid("gammas", f"{len(factors)} vectors, one for each factor", f"{len(gammas)}"))
+        raise ValueError(invalid("gammas", constraint, f"{len(gammas)} of them"))
     checked = []
     for i, (gamma, factor) in enumerate(zip(gammas, factors, strict=True)):
         name = f"gammas[{i}]"

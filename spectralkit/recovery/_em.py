@@ -117,6 +117,7 @@ def expectation_maximisation(given, start, rules, *, hold=0, report=None):
         converged = settled and not (rules.learn_noise and n_iter < held_for + 2)
         held_for = min(held_for, n_iter) if settled else held_for
         stopped = report is not None and report(n_iter, change)
+        converged = converged and not stopped
     full = [np.zeros_like(gamma) for gamma in start.gammas]
     for gamma, indices, values in zip(full, kept, gammas, strict=True):
         gamma[indices] = values

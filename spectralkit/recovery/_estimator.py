@@ -307,7 +307,7 @@ class KroneckerSBL(RegressorMixin, BaseEstimator):
         given = tuple(factor.shape[1] for factor in factors)
         wanted = tuple(gamma.shape[0] for gamma in self.gammas_)
         if given != wanted:
-            raise ValueError(invalid("X", f"factors with {wanted} columns, as in fit", f"{given}"))
+            raise ValueError(invalid("X", f"factors with {wanted} columns, as in fit", f"{given} columns"))
         return factors, xp
 
     def __sklearn_tags__(self):

@@ -125,9 +125,10 @@ def kronecker_posterior(Y, dictionaries, gammas, noise_var):
     units, unit = [power_of_two(factor, xp) for factor in factors], power_of_two(columns, xp)
     factors = [factor / u for factor, u in zip(factors, units, strict=True)]
     given = measurements(factors, columns / unit, xp)
-    prior = [gamma * u**2 for gamma, u in zip(gammas, units, strict=True)]
-    prior[-1] = prior[-1] / unit**2
-    relative_noise = noise_var / unit**2
+    with np.errstate(over="ignore"):
+        prior = [gamma * u * u for gamma, u in zip(gammas, units, strict=True)]
+        prior[-1] = prior[-1] / unit / unit
+    relative_noise = noise_var / unit / unit
     if not 0.0 < relative_noise < math.inf or not all(np.isfinite(gamma).all() for gamma in prior):
         constraint = (
             f"within 1e±300 of the squares of the measurements, of size {unit:.1e}, as must be gammas"

@@ -222,6 +222,9 @@ def kronecker_sbl(
     if noise_var is not None:
         noise_var = check_noise_var(noise_var)
     couplings = _per_factor("coupling", coupling, len(factors))
+    if couplings is not None and any(couplings) and method == "svd":
+        remedy = "Use method='am', or 'ksbl' for a single sweep."
+        raise ValueError(invalid("coupling", "None or zeros with method='svd'", couplings, remedy))
     thresholds = _per_factor("prune", prune, len(factors), high=1.0)
     sizes = tuple(factor.shape[0] for factor in factors)
     columns = as_vectors("Y", Y, sizes, "the rows of the dictionaries")
@@ -326,6 +329,11 @@ def _normalised(factors, columns, noise_var, xp):
     columns = columns / unit
     mean_square = float(xp.mean(squared_modulus(columns, xp)))
     unit *= math.sqrt(mean_square)
+    relative = noise_var if noise_var is None or not unit else noise_var / unit / unit
+    if relative is not None and not 0.0 < relative < math.inf:
+        constraint = f"within 1e±300 of the mean square of the measurements, of size {unit:.1e}"
+        raise ValueError(invalid("noise_var", constraint, noise_var))
+    _check_squares("Y", unit)
     alive, lengths, normalised = [], [], []
     for factor in factors:
         power = power_of_two(factor, xp)
@@ -338,18 +346,23 @@ def _normalised(factors, columns, noise_var, xp):
             length = np.full_like(length, np.sqrt(np.mean(length**2)))
         matrix = xp.take(factor / power, from_host(places, xp, factor), axis=1)
         normalised.append(matrix / from_host(length, xp, factor))
+        for size in (np.min(length) * power, np.max(length) * power) if len(places) else ():
+            _check_squares("dictionaries", size)
         alive.append(places)
         lengths.append(length * power)
     shape = tuple(factor.shape[1] for factor in factors)
     if unit == 0.0 or not all(map(len, alive)):
         known = unit**2 if noise_var is None else noise_var
         return _Problem(None, columns, shape, alive, lengths, unit, known, xp)
-    relative = noise_var if noise_var is None else noise_var / unit**2
-    if relative is not None and not 0.0 < relative < math.inf:
-        constraint = f"within 1e±300 of the mean square of the measurements, of size {unit:.1e}"
-        raise ValueError(invalid("noise_var", constraint, noise_var))
     given = measurements(normalised, columns / math.sqrt(mean_square), xp)
     return _Problem(given, columns, shape, alive, lengths, unit, relative, xp)
+
+
+def _check_squares(name, size):
+    """Raise ValueError for numbers whose squares, the units of variances, are out of range."""
+    if size and not 1e-153 <= size <= 1e153:
+        remedy = "Scale it: variances have its squares as units."
+        raise ValueError(invalid(name, "of numbers of size between 1e-153 and 1e153", float(size), remedy))
 
 
 def _learn(problem, method, couplings, thresholds, tol, max_iter, report):
@@ -357,9 +370,6 @@ def _learn(problem, method, couplings, thresholds, tol, max_iter, report):
     given, shape = problem.given, problem.given.shape
     matrices = None
     if couplings is not None and any(couplings):
-        if method == "svd":
-            remedy = "Use method='am', or 'ksbl' for a single sweep."
-            raise ValueError(invalid("coupling", "None or zeros with method='svd'", couplings, remedy))
         matrices = [
             coupling_matrix(beta, n, alive)
             for beta, n, alive in zip(couplings, problem.shape, problem.alive, strict=True)
@@ -384,7 +394,7 @@ def _learn(problem, method, couplings, thresholds, tol, max_iter, report):
             if best is None or figure < lowest:
                 best, lowest = found, figure
             if found.stopped:
-                return dataclasses.replace(best, stopped=True)
+                return dataclasses.replace(best, converged=False, stopped=True)
     if searching:
         best = search(given, best, dataclasses.replace(rules, tol=tol), report)
     return best
@@ -421,9 +431,11 @@ def _per_factor(name, values, count, high=math.inf):
         return None
     if isinstance(values, numbers.Real):
         values = [values] * count
+    constraint = f"a number or {count} of them, one for each dictionary"
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise TypeError(invalid(name, constraint, values))
     values = list(values)
     if len(values) != count:
-        constraint = f"a number or {count} of them, one for each dictionary"
         raise ValueError(invalid(name, constraint, values))
     return [
         check_number(f"{name}[{i}]", _as_python(value), 0.0, high, open_high=high < math.inf)

@@ -254,9 +254,12 @@ def _grown(view, gamma, price):
         atom = int(np.argmax(gain))
         if gain[atom] <= price:
             break
-        gamma = gamma.copy()
-        gamma[atom] = best[atom]
-        gamma = view.trimmed(view.refit(gamma), price)
+        grown = gamma.copy()
+        grown[atom] = best[atom]
+        grown = view.trimmed(view.refit(grown), price)
+        if np.count_nonzero(grown) <= np.count_nonzero(gamma):
+            break  # it drives another out, or does not stay
+        gamma = grown
         yield gamma
 
 
