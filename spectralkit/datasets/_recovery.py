@@ -219,7 +219,8 @@ def make_irs_mimo(
     resolution : int, default=18
         Angles of the grid, in the cosine from -1 to 1, for each of the three.
     n_pilots : int, default=3
-        Pilot symbols sent for each pattern, of random quadrature phases.
+        Pilot symbols sent for each pattern, of random quadrature phases; drawn again where two angles of the
+        user could not be told apart.
     n_patterns : int, default=6
         Patterns of the surface, of random signs.
     angle_spread : int, default=3
@@ -277,10 +278,10 @@ def make_irs_mimo(
     spread = check_integer("angle_spread", angle_spread, 1, grid)
     rng = as_rng(rng)
     signs = rng.choice([-1.0, 1.0], (elements, patterns)) / np.sqrt(elements)
-    phases = rng.choice([-1.0, 1.0], (2, user, pilots)) / np.sqrt(2 * user)
     surface = _steering(elements, grid)
     surface = signs.T @ (surface[:, :1] * surface.conj())
     sender, receiver = _steering(user, grid).conj(), _steering(base, grid)
+    pilots = _pilots(sender, pilots, rng)
     # The difference of two angles wraps around; the angles at the base station do not.
     at_surface = np.sort((rng.integers(grid) + np.arange(spread)) % grid)
     at_base = rng.integers(grid - spread + 1) + np.arange(spread)
@@ -289,9 +290,24 @@ def make_irs_mimo(
     coef = np.zeros(grid**3, dtype=complex)
     support = np.ravel_multi_index(np.ix_(*places), (grid, grid, grid)).reshape(-1)
     coef[support] = gains * (elements * np.sqrt(user * base) / spread)
-    dictionaries = [surface, (phases[0] + 1j * phases[1]).T @ sender, receiver]
+    dictionaries = [surface, pilots.T @ sender, receiver]
     Y, noise_var = _noisy(kronecker_matvec(dictionaries, coef), snr, rng)
     return IRSChannel(Y, dictionaries, coef, noise_var, np.sort(support), [surface, sender, receiver])
+
+
+def _pilots(sender, count, rng):
+    """Return random quadrature phases, that leave no two angles with parallel columns if any do not."""
+    antennas = len(sender)
+    for _ in range(100):
+        parts = rng.choice([-1.0, 1.0], (2, antennas, count)) / np.sqrt(2 * antennas)
+        pilots = parts[0] + 1j * parts[1]
+        seen = pilots.T @ sender
+        lengths = np.linalg.norm(seen, axis=0)
+        coherence = np.abs(seen.conj().T @ seen) / np.maximum(np.outer(lengths, lengths), 1e-300)
+        np.fill_diagonal(coherence, 0.0)
+        if coherence.max() < 0.99 and lengths.min() > 1e-9:
+            break
+    return pilots
 
 
 def _steering(n_antennas, resolution):

@@ -21,9 +21,10 @@ class KroneckerSBL(RegressorMixin, BaseEstimator):
     """
     Sparse Bayesian regression, on a table or on a Kronecker product of matrices.
 
-    On a table it is classical sparse Bayesian learning, a fast and stable alternative to scikit-learn's
-    ``ARDRegression``: few features are kept, and predictions come with standard deviations. With a list of
-    matrices the design is their Kronecker product, which is never formed. Cost and memory are those of
+    On a table it is classical sparse Bayesian learning, a stable alternative to scikit-learn's
+    ``ARDRegression``, faster and more accurate where there are hundreds of features: few are kept, and
+    predictions come with standard deviations. With a list of matrices the design is their Kronecker product,
+    which is never formed. Cost and memory are those of
     `kronecker_sbl`, after `O(n d^2)` for a table of n rows and d columns.
 
     Parameters

@@ -55,12 +55,13 @@ class KroneckerOMPResult(Result):
 
 def kronecker_omp(Y, dictionaries, *, n_nonzero, tol=0.0):
     """
-    Recover sparse ``X`` from ``Y = (H_1 ⊗ ... ⊗ H_I) X + noise`` by orthogonal matching pursuit.
+    Recover sparse coefficients through a Kronecker dictionary, by orthogonal matching pursuit.
 
-    The greedy baseline: cheap, and good where the columns of each factor are nearly orthogonal and the number
-    of atoms is known. Each step adds the product of atoms that is correlated most with the residual, one atom
-    to each factor, and solves least squares on the Kronecker product of all chosen ones. Cost of a step
-    `O(N max(n_i) I L)`; memory three arrays of the size of the larger of `M` and `N`.
+    The model is ``Y = (H_1 ⊗ ... ⊗ H_I) X + noise``. The greedy baseline: cheap, and good where the columns
+    of each factor are nearly orthogonal and the number of atoms is known. Each step adds the product of atoms
+    that is correlated most with the residual, one atom to each factor, and solves least squares on the
+    Kronecker product of all chosen ones. Cost of a step `O(N max(n_i) I L)`; memory three arrays of the size
+    of the larger of `M` and `N`.
 
     Parameters
     ----------

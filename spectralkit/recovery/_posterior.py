@@ -48,11 +48,12 @@ class KroneckerPosterior(Result):
 
 def kronecker_posterior(Y, dictionaries, gammas, noise_var):
     """
-    Compute the posterior of ``X`` in ``Y = (H_1 ⊗ ... ⊗ H_I) X + noise`` under a separable Gaussian prior.
+    Compute the posterior of coefficients measured through a Kronecker dictionary.
 
-    Use it for Bayesian inversion with known variances, and as the E-step of methods that learn them. Neither
-    the Kronecker product nor a covariance is formed: cost `O(Σ n_i^3 + N max(n_i) I L)`, memory about eight
-    arrays of `N` doubles, where a single covariance would take `N^2`.
+    The model is ``Y = (H_1 ⊗ ... ⊗ H_I) X + noise`` with a separable Gaussian prior. Use it for Bayesian
+    inversion with known variances, and as the E-step of methods that learn them. Neither the Kronecker
+    product nor a covariance is formed: cost `O(Σ n_i^3 + N max(n_i) I L)`, memory about eight arrays of `N`
+    doubles, where a single covariance would take `N^2`.
 
     Parameters
     ----------

@@ -109,13 +109,14 @@ def kronecker_sbl(
     callback=None,
 ):
     """
-    Recover sparse ``X`` from ``Y = (H_1 ⊗ ... ⊗ H_I) X + noise`` by sparse Bayesian learning.
+    Recover sparse coefficients through a Kronecker dictionary, by sparse Bayesian learning.
 
-    Use it where few atoms of each factor are active, so that the support of the coefficients is a Kronecker
-    product too: channels of a few angles and delays, images of a few separable patterns. With one matrix it
-    is classical sparse Bayesian learning. The Kronecker product is never formed: an iteration costs
-    `O(Σ n_i^3 + N max(n_i) I L)` for the atoms that are left, few after some iterations, and memory is about
-    ten arrays of `N` doubles. No tuning is needed: noise, scale and support are all learned.
+    The model is ``Y = (H_1 ⊗ ... ⊗ H_I) X + noise``. Use it where few atoms of each factor are active, so
+    that the support of the coefficients is a Kronecker product too: channels of a few angles and delays,
+    images of a few separable patterns. With one matrix it is classical sparse Bayesian learning. The
+    Kronecker product is never formed: an iteration costs `O(Σ n_i^3 + N max(n_i) I L)` for the atoms that are
+    left, few after some iterations, and memory is about ten arrays of `N` doubles. No tuning is needed:
+    noise, scale and support are all learned.
 
     Parameters
     ----------
