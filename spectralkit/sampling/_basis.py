@@ -135,8 +135,13 @@ class TensorPolynomialBasis:
             Values, in the dtype of ``X``; computed in double precision.
         """
         X, dtype, xp = self._points(X)
-        columns = [family.evaluate(X[:, i], int(k), xp) for i, family, k in self._coordinates()]
-        return xp.astype(self._product(columns, xp), dtype, copy=False)
+        if is_numpy(xp):
+            tables = [family.table(X[:, i], int(k)) for i, family, k in self._coordinates()]
+            values = self._product_of_tables(np.concatenate(tables, axis=1))
+        else:
+            columns = [family.evaluate(X[:, i], int(k), xp) for i, family, k in self._coordinates()]
+            values = self._product(columns, xp)
+        return xp.astype(values, dtype, copy=False)
 
     def gradient(self, X):
         """
@@ -205,8 +210,6 @@ class TensorPolynomialBasis:
     def _product(self, columns, xp):
         """Return the functions from lists of the values of univariate ones, by coordinate."""
         tables = xp.stack([column for values in columns for column in values], axis=1)
-        if is_numpy(xp):
-            return self._product_of_tables(np.ascontiguousarray(tables))
         product = tables[:, :1]
         # Functions of one total degree at a time: their parents have smaller ones.
         totals = np.sum(self.multi_indices, axis=1)

@@ -2,12 +2,13 @@
 
 import math
 
+import array_api_compat
 import numpy as np
 import scipy.linalg
 
 from spectralkit._core.checks import check_integer, check_option, invalid
 from spectralkit._core.namespaces import array_namespace, from_host, to_host
-from spectralkit._core.parallel import one_blas_thread
+from spectralkit._core.parallel import block_ranges, one_blas_thread
 from spectralkit._core.random import as_entropy, as_rng, block_rng
 from spectralkit.sampling._arguments import as_matrix
 from spectralkit.sampling._basis import as_basis
@@ -18,6 +19,8 @@ _BLOCK = 256
 # A proposal closer than this to the span of the accepted ones, relative to its own length, squared, is in it
 # up to rounding.
 _FLOOR = 1e-14
+# Rows that fit into the cache together.
+_ROWS = 512
 
 
 def sample_christoffel(basis, n, *, rng=None):
@@ -269,10 +272,14 @@ def sample_dpp_finite(Phi, *, n_repeats=1, rng=None):
     ((3, 4), 4)
     """
     n_repeats = check_integer("n_repeats", n_repeats, 1)
-    Phi = as_matrix("Phi", Phi)
-    Q = to_host(_orthonormal_columns(Phi))
+    if array_api_compat.is_numpy_array(Phi) and Phi.dtype == np.float64 and Phi.ndim == 2 and Phi.size:
+        Q, leverage = Phi, _leverage_if_orthonormal(Phi)
+    else:
+        Phi, leverage = as_matrix("Phi", Phi), None
+    if leverage is None:
+        Q = to_host(_orthonormal_columns(as_matrix("Phi", Phi)))
+        leverage = np.einsum("ij,ij->i", Q, Q)
     m = Q.shape[1]
-    leverage = np.einsum("ij,ij->i", Q, Q)
     # Rows of no leverage are in no subset: rounding must not propose them.
     leverage[leverage <= m * np.finfo(float).eps ** 2] = 0.0
     cumulative = np.cumsum(leverage)
@@ -283,6 +290,23 @@ def sample_dpp_finite(Phi, *, n_repeats=1, rng=None):
     return from_host(rows, array_namespace(Phi=Phi), Phi)
 
 
+def _leverage_if_orthonormal(Phi):
+    """
+    Return the leverage scores of a matrix whose columns are orthonormal, None for any other.
+
+    One pass over the rows, for squared norms and ``Φ^T Φ v``, which is v for orthonormal columns alone: two
+    random vectors v tell, where the whole Gram matrix would cost more than the draw.
+    """
+    n, m = Phi.shape
+    probes = np.random.default_rng(0).standard_normal((m, 2))
+    leverage, images = np.empty(n), np.zeros((m, 2))
+    for start, stop in block_ranges(n, _ROWS):
+        block = Phi[start:stop]
+        np.einsum("ij,ij->i", block, block, out=leverage[start:stop])
+        images += block.T @ (block @ probes)
+    return leverage if np.max(np.abs(images - probes)) <= 1e-11 * math.sqrt(m) else None
+
+
 def _orthonormal_columns(Phi):
     """Return an orthonormal basis of the columns of a host or device matrix, in double precision."""
     if Phi.shape[0] < Phi.shape[1]:
@@ -290,9 +314,6 @@ def _orthonormal_columns(Phi):
         raise ValueError(invalid("Phi", "of at least as many rows as columns", f"shape {Phi.shape}", remedy))
     xp = array_namespace(Phi=Phi)
     Phi = xp.astype(Phi, xp.float64, copy=False)
-    gram = to_host(Phi.T @ Phi)
-    if np.max(np.abs(gram - np.eye(len(gram)))) < 1e-12:
-        return Phi  # orthonormal already, as from a QR factorisation of the caller's
     lengths = xp.max(xp.abs(Phi), axis=0)
     Phi = Phi / xp.where(lengths > 0.0, lengths, xp.ones_like(lengths))
     Q = _cholesky_qr(Phi, xp)
@@ -370,7 +391,8 @@ def _draw(source, m):
         thresholds = source.rng.random(size)
         left = rows - (rows @ span.T) @ span if complement is None else rows @ complement
         accepted = np.empty(size, dtype=np.int64)
-        count, seen = accept_in_block(left @ left.T, thresholds, np.full(size, _FLOOR), missing, accepted)
+        factor = np.empty((size, min(size, missing)))
+        count, seen = accept_in_block(left @ left.T, thresholds, _FLOOR, missing, accepted, factor)
         n_proposals += seen
         if not count:
             continue
@@ -378,25 +400,44 @@ def _draw(source, m):
         chosen.append(points[accepted])
         missing -= count
         if complement is None:
-            span = np.concatenate([span, _orthonormal(left[accepted], span)])
+            rows = _orthonormal(left[accepted], factor[accepted, :count], span)
+            span = np.concatenate([span, rows])
             if 2 * len(span) >= m and missing:
-                complement = np.asfortranarray(np.linalg.qr(span.T, mode="complete")[0][:, len(span) :])
+                complement = _complement(span)
         elif missing:
             complement = _deflated(complement, left[accepted])
     return source.rng.permutation(np.concatenate(chosen)), n_proposals
 
 
-def _orthonormal(rows, span):
-    """Return an orthonormal basis of rows, orthogonal to ``span``."""
-    Q = np.linalg.qr(rows.T)[0].T
+def _orthonormal(rows, factor, span):
+    """Return an orthonormal basis of rows, orthogonal to ``span``, by their Cholesky factor."""
+    Q = scipy.linalg.solve_triangular(factor, rows, lower=True, check_finite=False)
     Q -= (Q @ span.T) @ span  # again: what was nearly in the span has lost its digits
+    gram = Q @ Q.T
+    if np.max(np.abs(gram - np.eye(len(Q)))) < 1e-3:
+        # The second pass of a Cholesky QR factorisation: orthonormal to rounding.
+        return scipy.linalg.solve_triangular(np.linalg.cholesky(gram), Q, lower=True, check_finite=False)
     return np.linalg.qr(Q.T)[0].T
+
+
+def _complement(span):
+    """Return an orthonormal basis, in columns, of what is orthogonal to orthonormal rows."""
+    k, m = span.shape
+    reflectors, scales, _, _ = scipy.linalg.lapack.dgeqrf(span.T)
+    rest = np.zeros((m, m - k), order="F")
+    rest[k:] = np.eye(m - k)
+    return _times_reflectors("L", reflectors, scales, rest)
 
 
 def _deflated(complement, coordinates):
     """Return a basis of what in the span of ``complement`` is orthogonal to vectors given by coordinates."""
     reflectors, scales, _, _ = scipy.linalg.lapack.dgeqrf(coordinates.T)
-    count = len(coordinates)
-    work = scipy.linalg.lapack.dormqr("R", "N", reflectors, scales, complement, -1)[1]
-    rotated = scipy.linalg.lapack.dormqr("R", "N", reflectors, scales, complement, int(work[0].real))[0]
-    return np.asfortranarray(rotated[:, count:])
+    rotated = _times_reflectors("R", reflectors, scales, complement)
+    return np.asfortranarray(rotated[:, len(coordinates) :])
+
+
+def _times_reflectors(side, reflectors, scales, matrix):
+    """Multiply a matrix by the orthogonal factor of a QR factorisation that is kept as reflectors."""
+    multiply = scipy.linalg.lapack.dormqr
+    work = multiply(side, "N", reflectors, scales, matrix, -1)[1]
+    return multiply(side, "N", reflectors, scales, matrix, int(work[0].real))[0]

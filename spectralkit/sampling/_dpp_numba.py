@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spectralkit._core.jit import njit
+from spectralkit._core.jit import SUM_FLAGS, njit
 
 
 @njit()
@@ -14,34 +14,68 @@ def tensor_products(tables, parent, column, out):
             out[i, j] = out[i, parent[j]] * tables[i, column[j]]
 
 
-@njit()
-def accept_in_block(gram, thresholds, floor, need, accepted):
+@njit(fastmath=SUM_FLAGS)
+def accept_in_block(gram, thresholds, floor, need, accepted, factor):
     """
     Go through a block of proposals in order, and accept those far enough from all accepted before.
 
     ``gram`` holds the inner products of what the accepted ones of earlier blocks leave of the proposals. A
     proposal is accepted where its squared distance from the span of those accepted in this block exceeds its
-    threshold, and the floor below which distances are rounding errors. ``gram`` is overwritten. Returns how
-    many were accepted and how many were looked at.
+    threshold, and the floor below which distances are rounding errors. Writes their indices, and to the same
+    rows of ``factor`` the Cholesky factor of their inner products. Returns how many were accepted and how
+    many were looked at.
     """
     n = gram.shape[0]
+    distance = np.empty(n)
+    for i in range(n):
+        distance[i] = gram[i, i]
     count = 0
     for i in range(n):
-        distance = gram[i, i]
-        if distance <= thresholds[i] or distance <= floor[i]:
+        if distance[i] <= thresholds[i] or distance[i] <= floor:
             continue
-        # One step of a Cholesky factorisation with this pivot: the rest of the block loses its direction.
-        inverse = 1.0 / distance
+        root = np.sqrt(distance[i])
         for k in range(i + 1, n):
-            factor = gram[i, k] * inverse
-            if factor != 0.0:
-                for j in range(k, n):
-                    gram[k, j] -= factor * gram[i, j]
+            overlap = 0.0
+            for j in range(count):
+                overlap += factor[k, j] * factor[i, j]
+            entry = (gram[i, k] - overlap) / root
+            factor[k, count] = entry
+            distance[k] -= entry * entry
+        factor[i, count] = root
         accepted[count] = i
         count += 1
         if count == need:
             return count, i + 1
     return count, n
+
+
+@njit()
+def recurrence_table(x, a, b, out):
+    """Write ``out[i, n] = p_n(x_i)`` by the recurrence with coefficients a and b, for all columns of out."""
+    for i in range(len(x)):
+        before, value = 0.0, 1.0
+        out[i, 0] = value
+        for n in range(out.shape[1] - 1):
+            step = (x[i] - a[n]) * value
+            if n > 0:
+                step -= b[n - 1] * before
+            before, value = value, step / b[n]
+            out[i, n + 1] = value
+
+
+@njit()
+def values_at_degrees(x, degrees, a, b):
+    """Return ``p_n(x_i)`` for ``n = degrees[i]``."""
+    found = np.empty(len(x))
+    for i in range(len(x)):
+        before, value = 0.0, 1.0
+        for n in range(degrees[i]):
+            step = (x[i] - a[n]) * value
+            if n > 0:
+                step -= b[n - 1] * before
+            before, value = value, step / b[n]
+        found[i] = value
+    return found
 
 
 @njit()

@@ -8,7 +8,7 @@ import numbers
 import numpy as np
 
 from spectralkit._core.checks import check_number, invalid
-from spectralkit.sampling._dpp_numba import solve_integrals
+from spectralkit.sampling._dpp_numba import recurrence_table, solve_integrals, values_at_degrees
 
 NAMES = ("legendre", "chebyshev", "hermite", "laguerre")
 # Nodes of a panel, and panels per half-oscillation of a polynomial: its squared modulus is then integrated
@@ -59,8 +59,14 @@ class Family:
             b[0] = 4.0 * (alpha + 1.0) * (beta + 1.0) / ((total + 2.0) ** 2 * (total + 3.0))
         return a, np.sqrt(b)
 
+    def table(self, x, degree):
+        """Return the values of p_0 .. p_degree at host points, in the columns of an array."""
+        out = np.empty((len(x), degree + 1))
+        recurrence_table(np.ascontiguousarray(x), *self.recurrence(degree), out)
+        return out
+
     def evaluate(self, x, degree, xp=np):
-        """Return a list of the values of p_0 .. p_degree at ``x``."""
+        """Return a list of the values of p_0 .. p_degree at ``x``, of any array library."""
         a, b = self.recurrence(degree)
         values = [xp.ones_like(x)]
         for n in range(degree):
@@ -95,7 +101,7 @@ class Family:
     def directions(self, x, degree):
         """Return an array of shape (n, degree + 1), its rows in proportion to (p_0 .. p_degree), about 1."""
         if not math.isinf(self.support[1]):
-            return np.stack(self.evaluate(x, degree), axis=1)
+            return self.table(x, degree)
         pairs = list(self.scaled(x, degree))
         exponents = np.stack([e for _, e in pairs], axis=1)
         values = np.stack([v for v, _ in pairs], axis=1)
@@ -152,38 +158,17 @@ class Family:
         The ratio of densities ``p_n(x)² π sin(θ) / 2`` is at most 2 by Bernstein's inequality, so at least
         half of the proposals are accepted, whatever the degree.
         """
+        coefficients = self.recurrence(int(degrees.max()))
         x = np.empty(len(degrees))
         left = np.arange(len(degrees))
         while len(left):
             theta = math.pi * rng.random(len(left))
             proposed = np.cos(theta)
-            value = self.at_degrees(proposed, degrees[left])
+            value = values_at_degrees(proposed, degrees[left], *coefficients)
             good = 4.0 * rng.random(len(left)) < math.pi * np.sin(theta) * value * value
             x[left[good]] = proposed[good]
             left = left[~good]
         return x
-
-    def at_degrees(self, x, degrees):
-        """Return ``p_n(x_i)`` for ``n = degrees[i]``, in sorted passes that drop what is done."""
-        order = np.argsort(degrees, kind="stable")
-        x, sorted_degrees = x[order], degrees[order]
-        top = int(sorted_degrees[-1])
-        a, b = self.recurrence(top)
-        done = np.searchsorted(sorted_degrees, np.arange(top + 1), side="right")
-        found = np.empty(len(x))
-        found[: done[0]] = 1.0
-        before, value = np.zeros_like(x), np.ones_like(x)
-        for n in range(top):
-            start = done[n]  # those below are finished
-            step = (x[start:] - a[n]) * value[start:]
-            if n:
-                step -= b[n - 1] * before[start:]
-            step /= b[n]
-            before[start:], value[start:] = value[start:], step
-            found[start : done[n + 1]] = step[: done[n + 1] - start]
-        result = np.empty_like(found)
-        result[order] = found
-        return result
 
 
 def as_family(name, value):
