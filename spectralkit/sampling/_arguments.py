@@ -15,12 +15,12 @@ def as_matrix(name, value):
     return _checked(name, value, (2,), "(n, m)")
 
 
-def as_weights(name, weights, size, like):
-    """Return positive weights, one for each of ``size`` points, of the library of ``like``."""
+def as_weights(name, weights, size, like, of="Phi"):
+    """Return weights, one for each of ``size`` rows of ``like``, of its library; ``of`` is its name."""
     weights = _checked(name, weights, (1,), f"({size},)")
-    xp = array_namespace(**{name: weights, "Phi": like})
+    xp = array_namespace(**{name: weights, of: like})
     if weights.shape[0] != size:
-        constraint = f"of shape ({size},), one for each row of Phi"
+        constraint = f"of shape ({size},), one for each row of {of}"
         raise ValueError(invalid(name, constraint, f"shape {tuple(weights.shape)}"))
     smallest = float(xp.min(weights))
     if smallest < 0.0:
@@ -28,12 +28,12 @@ def as_weights(name, weights, size, like):
     return weights
 
 
-def as_targets(name, y, size, like):
-    """Return targets of shape (n,) or (n, k), of the library of ``like``."""
+def as_targets(name, y, size, like, of="Phi"):
+    """Return targets of shape (n,) or (n, k), of the library of ``like``; ``of`` is its name."""
     y = _checked(name, y, (1, 2), f"({size},) or ({size}, k)")
-    array_namespace(**{name: y, "Phi": like})
+    array_namespace(**{name: y, of: like})
     if y.shape[0] != size:
-        constraint = f"of shape ({size},) or ({size}, k), a row for each row of Phi"
+        constraint = f"of shape ({size},) or ({size}, k), a row for each row of {of}"
         raise ValueError(invalid(name, constraint, f"shape {tuple(y.shape)}"))
     return y
 

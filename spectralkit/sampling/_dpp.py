@@ -19,6 +19,9 @@ _BLOCK = 256
 # A proposal closer than this to the span of the accepted ones, relative to its own length, squared, is in it
 # up to rounding.
 _FLOOR = 1e-14
+# Pivots of a Gram matrix of unit columns, relative to the largest, below which they may be dependent:
+# rounding leaves about 1e-8 of those that are.
+_DEPENDENT = 1e-6
 # Rows that fit into the cache together.
 _ROWS = 512
 
@@ -300,10 +303,11 @@ def _leverage_if_orthonormal(Phi):
     n, m = Phi.shape
     probes = np.random.default_rng(0).standard_normal((m, 2))
     leverage, images = np.empty(n), np.zeros((m, 2))
-    for start, stop in block_ranges(n, _ROWS):
-        block = Phi[start:stop]
-        np.einsum("ij,ij->i", block, block, out=leverage[start:stop])
-        images += block.T @ (block @ probes)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is not orthonormal
+        for start, stop in block_ranges(n, _ROWS):
+            block = Phi[start:stop]
+            np.einsum("ij,ij->i", block, block, out=leverage[start:stop])
+            images += block.T @ (block @ probes)
     return leverage if np.max(np.abs(images - probes)) <= 1e-11 * math.sqrt(m) else None
 
 
@@ -314,8 +318,10 @@ def _orthonormal_columns(Phi):
         raise ValueError(invalid("Phi", "of at least as many rows as columns", f"shape {Phi.shape}", remedy))
     xp = array_namespace(Phi=Phi)
     Phi = xp.astype(Phi, xp.float64, copy=False)
-    lengths = xp.max(xp.abs(Phi), axis=0)
-    Phi = Phi / xp.where(lengths > 0.0, lengths, xp.ones_like(lengths))
+    # By the largest entry, so that squares are in range, and then by the norm.
+    for length in (lambda x: xp.max(xp.abs(x), axis=0), lambda x: xp.sqrt(xp.sum(x * x, axis=0))):
+        lengths = length(Phi)
+        Phi = Phi / xp.where(lengths > 0.0, lengths, xp.ones_like(lengths))
     Q = _cholesky_qr(Phi, xp)
     if Q is not None:
         return Q
@@ -340,6 +346,9 @@ def _cholesky_qr(Phi, xp):
         try:
             factor = np.linalg.cholesky(to_host(gram))
         except np.linalg.LinAlgError:
+            return None
+        pivots = np.diag(factor)
+        if np.min(pivots) < _DEPENDENT * np.max(pivots):
             return None
         inverse = scipy.linalg.solve_triangular(factor, np.eye(len(factor)), lower=True)
         Phi = Phi @ from_host(np.ascontiguousarray(inverse.T), xp, Phi)

@@ -25,10 +25,10 @@ from spectralkit.sampling._arguments import as_targets, as_weights
 from spectralkit.sampling._basis import TensorPolynomialBasis, as_basis
 from spectralkit.sampling._dpp import sample_christoffel, sample_dpp, sample_volume
 from spectralkit.sampling._least_squares import (
-    christoffel_density,
-    greedy_subsample,
+    least_norm,
+    optimal_roots,
     smallest_eigenvalue,
-    weighted_lstsq,
+    stable_subset,
 )
 
 SAMPLINGS = ("iid", "dpp", "volume")
@@ -202,26 +202,27 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
         max_trials = check_integer("max_trials", self.max_trials, 1)
         greedy = check_flag("greedy", self.greedy)
         rng = as_rng(self.random_state, "random_state")
+        xp = array_namespace()
         best = (-1.0, None, None, None)
         for trial in range(1, max_trials + 1):  # noqa: B007
             X = _draw(self.sampling, basis, n, rng)
             Phi = basis.evaluate(X)
-            weights = 1.0 / christoffel_density(Phi)
-            stability = smallest_eigenvalue(Phi * np.sqrt(weights)[:, None])
+            roots = optimal_roots(Phi, xp)
+            rows = Phi * roots[:, None]
+            stability = smallest_eigenvalue(rows)
             if stability > best[0]:
-                best = (stability, X, Phi, weights)
+                best = (stability, X, rows, roots)
             if bound is None or stability >= bound:
                 break
-        stability, X, Phi, weights = best
+        stability, X, rows, roots = best
         if bound is not None and stability < bound:
             remedy = "Raise n_samples or max_trials, or lower stability."
             warn_not_converged("the smallest eigenvalue of the Gram matrix", stability, bound, remedy)
         if greedy:
-            kept = greedy_subsample(Phi, weights, stability=_GREEDY_STABILITY if bound is None else bound)
-            X, Phi, weights = X[kept], Phi[kept], weights[kept]
-            stability = smallest_eigenvalue(Phi * np.sqrt(weights)[:, None])
-        self.X_, self.weights_, self.stability_, self.n_trials_ = X, weights, stability, trial
-        self._optimal = X, weights
+            kept = stable_subset(rows, m, _GREEDY_STABILITY if bound is None else bound)
+            X, roots, stability = X[kept], roots[kept], smallest_eigenvalue(rows[kept])
+        self.X_, self.weights_, self.stability_, self.n_trials_ = X, roots**2, stability, trial
+        self._optimal = X, roots
         return X.copy()
 
     def fit_function(self, function):
@@ -278,8 +279,8 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
             xp = array_namespace(X=X, y=y)
             dtype = dtype_of(xp, working_dtype_name("X", X.dtype))
             points = xp.astype(X, xp.float64)
-            weights = self._weights(points, sample_weight, xp)
-            self._place_basis(points, weights, xp)
+            roots = self._roots(points, sample_weight, xp)
+            self._place_basis(points, roots, xp)
             Phi = self.basis_.evaluate(self._placed(points, xp))
             n, m = Phi.shape
             if n < m:
@@ -289,11 +290,14 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
                     UserWarning,
                     stacklevel=2,
                 )
-            coef = weighted_lstsq(Phi, xp.astype(y, xp.float64), weights)
+            targets = xp.astype(y, xp.float64)
+            targets = targets[:, None] if y.ndim == 1 else targets
+            rows = Phi * roots[:, None]
+            coef = least_norm(rows, targets * roots[:, None], xp)
+            coef = coef[:, 0] if y.ndim == 1 else coef
             self.coef_ = xp.astype(coef.T if coef.ndim == 2 else coef, dtype, copy=False)
-            self.weights_ = xp.astype(weights, dtype, copy=False)
-            rows = to_host(Phi) * np.sqrt(to_host(weights))[:, None]
-            self.stability_ = smallest_eigenvalue(rows)
+            self.weights_ = xp.astype(roots**2, dtype, copy=False)
+            self.stability_ = smallest_eigenvalue(to_host(rows))
         return self
 
     def predict(self, X):
@@ -350,29 +354,30 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
         if is_host_table(X) and (y is None or is_host_table(y)):
             return validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=True)
         X = validate_table(self, X, reset=True)
-        return X, as_targets("y", y, X.shape[0], X)
+        return X, as_targets("y", y, X.shape[0], X, of="X")
 
-    def _weights(self, points, sample_weight, xp):
+    def _roots(self, points, sample_weight, xp):
+        """Return square roots of the weights: those of optimal ones stay in range where squares do not."""
         if sample_weight is not None:
-            weights = as_weights("sample_weight", sample_weight, points.shape[0], points)
+            weights = as_weights("sample_weight", sample_weight, points.shape[0], points, of="X")
             weights = xp.astype(weights, xp.float64)
             if not bool(xp.any(weights > 0.0)):
                 raise ValueError(invalid("sample_weight", "positive somewhere", "only zeros"))
-            return weights
-        drawn, weights = getattr(self, "_optimal", (None, None))
+            return xp.sqrt(weights)
+        drawn, roots = getattr(self, "_optimal", (None, None))
         if (
             drawn is not None
             and tuple(points.shape) == drawn.shape
             and np.array_equal(to_host(points), drawn)
         ):
-            return from_host(weights, xp, points)
+            return from_host(roots, xp, points)
         return xp.ones_like(points[:, 0])
 
-    def _place_basis(self, points, weights, xp):
+    def _place_basis(self, points, roots, xp):
         """Set the basis, and the box that is mapped to its support where it was not given."""
         d = points.shape[1]
         if self.basis is None:
-            used = np.asarray(to_host(points))[np.asarray(to_host(weights)) > 0.0]
+            used = np.asarray(to_host(points))[np.asarray(to_host(roots)) > 0.0]
             low, high = used.min(axis=0), used.max(axis=0)
             flat = low == high
             low, high = np.where(flat, low - 0.5, low), np.where(flat, high + 0.5, high)

@@ -322,9 +322,8 @@ class _Panels:
             power = 2.0 * exponent + 1.0
             # At the node nearest to the smooth side: there the density is c angle^power, to rounding.
             nodes = 0.5 * (1.0 + np.polynomial.legendre.leggauss(_NODES)[0])
-            angle = self.widths[panel] * nodes[-1]
-            scale = density[panel, node] / angle**power
-            mass = scale * self.widths[panel] ** (power + 1.0) / (power + 1.0)
+            # mass = c width^(power + 1) / (power + 1), in terms of the density so that no power underflows.
+            mass = density[panel, node] * nodes[-1] ** -power * self.widths[panel] / (power + 1.0)
             coefficients[panel] = 0.0
             coefficients[panel, 0] = 0.5 * mass
         return coefficients

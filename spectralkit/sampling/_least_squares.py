@@ -1,5 +1,7 @@
 """Weighted least squares: densities, Gram matrices, solutions, and subsets that keep them stable."""
 
+import math
+
 import numpy as np
 
 from spectralkit._core.checks import check_integer, check_number
@@ -47,7 +49,8 @@ def christoffel_density(Phi):
     array([0.703125, 5.      ])
     """
     Phi, dtype, xp = _matrix(Phi)
-    return xp.astype(xp.mean(Phi * Phi, axis=1), dtype, copy=False)
+    with np.errstate(over="ignore"):
+        return xp.astype(1.0 / optimal_roots(Phi, xp) ** 2, dtype, copy=False)
 
 
 def empirical_gram(Phi, weights):
@@ -140,11 +143,7 @@ def weighted_lstsq(Phi, y, weights):
     weights = xp.astype(as_weights("weights", weights, Phi.shape[0], Phi), xp.float64, copy=False)
     root = xp.sqrt(weights)[:, None]
     columns = xp.astype(y, xp.float64) if y.ndim == 2 else xp.astype(y, xp.float64)[:, None]
-    if is_numpy(xp):
-        coef = np.linalg.lstsq(Phi * root, columns * root, rcond=None)[0]
-    else:
-        rtol = max(Phi.shape) * np.finfo(float).eps
-        coef = xp.linalg.pinv(Phi * root, rtol=rtol) @ (columns * root)
+    coef = least_norm(Phi * root, columns * root, xp)
     return xp.astype(coef if y.ndim == 2 else coef[:, 0], dtype, copy=False)
 
 
@@ -212,10 +211,25 @@ def greedy_subsample(Phi, weights, *, n_min=None, stability=0.5):
     n_min = m if n_min is None else check_integer("n_min", n_min, m, n, f"There are {m} functions.")
     stability = check_number("stability", stability, 0.0, 1.0, open_low=True, open_high=True)
     rows = to_host(Phi) * np.sqrt(np.asarray(to_host(weights), np.float64))[:, None]
-    return from_host(_greedy(rows, n_min, stability), xp, Phi)
+    return from_host(stable_subset(rows, n_min, stability), xp, Phi)
 
 
-def _greedy(rows, n_min, stability):
+def optimal_roots(Phi, xp):
+    """Return the roots of the optimal weights, ``m^(1/2) / ||φ(x_i)||``: their squares may underflow."""
+    largest = xp.max(xp.abs(Phi), axis=1, keepdims=True)
+    largest = xp.where(largest > 0.0, largest, xp.ones_like(largest))
+    scaled = Phi / largest
+    return math.sqrt(Phi.shape[1]) / xp.sqrt(xp.sum(scaled * scaled, axis=1)) / largest[:, 0]
+
+
+def least_norm(rows, targets, xp):
+    """Return the solution of least squares, of least norm where there are several."""
+    if is_numpy(xp):
+        return np.linalg.lstsq(rows, targets, rcond=None)[0]
+    return xp.linalg.pinv(rows, rtol=max(rows.shape) * np.finfo(float).eps) @ targets
+
+
+def stable_subset(rows, n_min, stability):
     """Return indices of rows whose mean outer product has eigenvalues above ``stability``."""
     kept = np.arange(len(rows))
     stable = kept
