@@ -84,6 +84,11 @@ class TensorPolynomialBasis:
 
     def __init__(self, families, degree, *, n_dims=None, index_set="total_degree"):
         explicit = not isinstance(index_set, str)
+        if explicit:
+            try:
+                index_set = np.asarray(index_set)
+            except ValueError:  # rows of different lengths
+                index_set = np.empty(0)
         if n_dims is not None:
             n_dims = check_integer("n_dims", n_dims, 1)
         if isinstance(families, list):
@@ -95,7 +100,7 @@ class TensorPolynomialBasis:
         else:
             family = as_family("families", families)
             if n_dims is None:
-                n_dims = np.shape(index_set)[1] if explicit and np.ndim(index_set) == 2 else 1
+                n_dims = index_set.shape[1] if explicit and index_set.ndim == 2 else 1
             self._families = (family,) * n_dims
         d = len(self._families)
         if explicit:
@@ -287,7 +292,6 @@ def _last(index):
 
 def _checked_indices(indices, d):
     """Return a downward closed set of indices, in graded lexicographic order."""
-    indices = np.asarray(indices)
     if indices.ndim != 2 or indices.shape[1] != d or not len(indices) or indices.dtype.kind not in "iu":
         constraint = f"one of {', '.join(map(repr, INDEX_SETS))} or integers of shape (m, {d})"
         given = f"dtype {indices.dtype} and shape {indices.shape}"

@@ -186,6 +186,8 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
         -----
         ConvergenceWarning
             If no draw in ``max_trials`` was as stable as asked for: the best one is returned.
+        UserWarning
+            If ``greedy`` could drop nothing, since all points are less stable than those left have to be.
         """
         if self.basis is None:
             remedy = "Without one the domain is not known: pass a TensorPolynomialBasis."
@@ -219,10 +221,18 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
             remedy = "Raise n_samples or max_trials, or lower stability."
             warn_not_converged("the smallest eigenvalue of the Gram matrix", stability, bound, remedy)
         if greedy:
-            kept = stable_subset(rows, m, _GREEDY_STABILITY if bound is None else bound)
+            needed = _GREEDY_STABILITY if bound is None else bound
+            if stability < needed:
+                warnings.warn(
+                    f"no point was dropped: the smallest eigenvalue of the Gram matrix is {stability:.3g} "
+                    f"with all of them, and {needed:.3g} is to be kept. Raise n_samples, or lower stability.",
+                    UserWarning,
+                    stacklevel=2,
+                )
+            kept = stable_subset(rows, m, needed)
             X, roots, stability = X[kept], roots[kept], smallest_eigenvalue(rows[kept])
         self.X_, self.weights_, self.stability_, self.n_trials_ = X, roots**2, stability, trial
-        self._optimal = X, roots
+        self._optimal = X, roots, basis._families
         return X.copy()
 
     def fit_function(self, function):
@@ -250,7 +260,7 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array of shape (n, d)
-            Points. Those of the last `sample` get the optimal weights.
+            Points. Those of the last `sample`, in its order, get the optimal weights.
         y : array of shape (n,) or (n, k)
             Values at the points.
         sample_weight : array of shape (n,) or None, default=None
@@ -364,11 +374,13 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
             if not bool(xp.any(weights > 0.0)):
                 raise ValueError(invalid("sample_weight", "positive somewhere", "only zeros"))
             return xp.sqrt(weights)
-        drawn, roots = getattr(self, "_optimal", (None, None))
+        drawn, roots, families = getattr(self, "_optimal", (None, None, None))
         if (
             drawn is not None
             and tuple(points.shape) == drawn.shape
-            and np.array_equal(to_host(points), drawn)
+            and (self.basis is not None and as_basis(self.basis)._families == families)
+            # But for a rounding to single precision, or in a file.
+            and np.allclose(to_host(points), drawn, rtol=1e-6, atol=1e-6)
         ):
             return from_host(roots, xp, points)
         return xp.ones_like(points[:, 0])

@@ -160,7 +160,7 @@ def greedy_subsample(Phi, weights, *, n_min=None, stability=0.5):
     Phi : array of shape (n, m)
         Values of orthonormal functions at the points.
     weights : array of shape (n,)
-        Weights of the points, positive.
+        Weights of the points, non-negative.
     n_min : int, optional
         Number of points to keep at the least; by default m.
     stability : float, default=0.5
