@@ -50,7 +50,13 @@ class KroneckerProblem(Result):
         float
             ``Σ |coef - self.coef|² / Σ |self.coef|²``.
         """
-        return float(_energy(coef - self.coef) / _energy(self.coef))
+        return float(_energy(self._difference(coef)) / _energy(self.coef))
+
+    def _difference(self, coef):
+        coef = np.asarray(coef)
+        if coef.shape != self.coef.shape:
+            raise ValueError(invalid("coef", f"of shape {self.coef.shape}", f"shape {coef.shape}"))
+        return coef - self.coef
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -93,7 +99,7 @@ class IRSChannel(KroneckerProblem):
         patterns = len(self.channel_dictionaries[0])
         true, wrong = (
             kronecker_matvec(self.channel_dictionaries, x).reshape(patterns, -1)
-            for x in (self.coef, coef - self.coef)
+            for x in (self.coef, self._difference(coef))
         )
         return float(np.mean(np.sum(np.abs(wrong) ** 2, axis=1) / np.sum(np.abs(true) ** 2, axis=1)))
 
@@ -158,8 +164,9 @@ def make_kronecker_sparse(
     ((1440,), (3375,), (27,))
     """
     check_option("dtype", dtype_name(dtype), ("float64", "complex128"))
-    snr = check_number("snr", snr)
-    if not len(shapes) or any(np.shape(shape) != (2,) for shape in shapes):
+    snr = check_number("snr", snr, -200.0, 200.0)
+    shapes = list(shapes) if hasattr(shapes, "__iter__") else []
+    if not shapes or any(np.shape(shape) != (2,) for shape in shapes):
         raise ValueError(invalid("shapes", "pairs (m_i, n_i), at least one", shapes))
     shapes = [tuple(check_integer("shapes", size, 1) for size in shape) for shape in shapes]
     counts = list(n_nonzero) if hasattr(n_nonzero, "__iter__") else [n_nonzero] * len(shapes)
@@ -263,7 +270,7 @@ def make_irs_mimo(
     >>> channel.nmse(channel.coef)
     0.0
     """
-    snr = check_number("snr", snr)
+    snr = check_number("snr", snr, -200.0, 200.0)
     user, base, elements, grid, pilots, patterns = (
         check_integer(name, value, 1)
         for name, value in (

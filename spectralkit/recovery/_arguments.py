@@ -52,7 +52,15 @@ def as_factors(name, factors, **others):
 def as_array(name, value, ndim=None):
     """Return a non-empty numeric array of ``ndim`` dimensions; of any number but zero for None."""
     if not array_api_compat.is_array_api_obj(value):
-        value = np.asarray(value)
+        try:
+            value = np.asarray(value)
+        except ValueError:
+            given = "rows of different lengths"
+            raise ValueError(
+                invalid(name, "an array of numbers", given, "Give all rows one length.")
+            ) from None
+        if value.dtype == object and value.ndim == 0:
+            raise TypeError(invalid(name, "an array of numbers", f"type {type(value.item()).__name__}"))
     if isinstance(value, np.ma.MaskedArray):
         remedy = "Fill it, or drop what is masked."
         raise TypeError(invalid(name, "an array without a mask", "type MaskedArray", remedy))
@@ -157,6 +165,11 @@ def check_noise_var(noise_var):
     return check_number("noise_var", noise_var, 0.0, open_low=True, remedy=remedy)
 
 
-def cast(array, dtype, xp):
-    """Return an array in the dtype of a name."""
-    return xp.astype(array, dtype_of(xp, dtype), copy=False)
+def cast(array, dtype, xp, what="the result"):
+    """Return an array in the dtype of a name; raise ValueError where numbers leave its range."""
+    with np.errstate(over="ignore"):
+        array = xp.astype(array, dtype_of(xp, dtype), copy=False)
+    if not bool(xp.all(xp.isfinite(array))):
+        remedy = "Scale the measurements or the dictionaries, or pass float64."
+        raise ValueError(invalid(what, f"within the range of {dtype}", "an overflow", remedy))
+    return array

@@ -15,7 +15,7 @@ from spectralkit.recovery._products import outer, squared_modulus
 
 # Learned noise stays above this share of the mean square of the measurements: squares of rounding errors
 # are 5e-32 of it.
-_NOISE_FLOOR = 1e-26
+NOISE_FLOOR = 1e-26
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ def expectation_maximisation(given, start, rules, *, hold=0, report=None):
         moments = moments + prior * factorisation.shrinkage(noise_var)
         if rules.learn_noise and n_iter > held_for:
             energy = factorisation.expected_noise_energy(noise_var)
-            noise_var = max(energy / (given.n_measurements * given.n_snapshots), _NOISE_FLOOR)
+            noise_var = max(energy / (given.n_measurements * given.n_snapshots), NOISE_FLOOR)
         updated = rules.maximise(moments, gammas, kept, xp)
         change = relative_change(updated, gammas)
         alive = [

@@ -172,7 +172,7 @@ class KroneckerSBL(RegressorMixin, BaseEstimator):
             if fit_intercept:
                 self._centre = xp.mean(matrices[0], axis=0)
                 offset = xp.mean(targets, axis=0)
-                matrices, targets = [matrices[0] - self._centre[None, :]], targets - offset
+                matrices, targets = [_centred(matrices[0], self._centre, xp)], _centred(targets, offset, xp)
             result = kronecker_sbl(
                 targets,
                 matrices,
@@ -233,7 +233,7 @@ class KroneckerSBL(RegressorMixin, BaseEstimator):
         mean = xp.reshape(mean, sizes) if self._is_tensor else mean
         if not return_std:
             return mean
-        dtype = real(working_dtype_name("X", xp.result_type(*factors)))
+        dtype = real(working_dtype_name("X", mean.dtype))
         doubles = [xp.astype(factor, dtype_of(xp, double(_name(factor)))) for factor in factors]
         extra = 0.0
         if self._centre is not None:
@@ -263,13 +263,15 @@ class KroneckerSBL(RegressorMixin, BaseEstimator):
             ``1 - Σ |y - predict(X)|² / Σ |y - mean(y)|²``. Over columns of targets the mean for a table, as
             in scikit-learn, and the sums over all of them for a list of factors.
         """
-        if not _is_list_of_matrices(X):
+        if not _is_list_of_matrices(X) and is_host_table(X):
             return super().score(X, y, sample_weight)
         if sample_weight is not None:
-            raise ValueError(invalid("sample_weight", "None with a list of factors", "weights"))
+            given = "with a list of factors" if not self._is_table else "with arrays that are not NumPy's"
+            raise ValueError(invalid("sample_weight", f"None {given}", "weights"))
         predicted = self.predict(X)
         y = as_array("y", y)
         xp = array_namespace(X=predicted, y=y)
+        check_finite("y", y, xp)
         if tuple(y.shape) != tuple(predicted.shape):
             constraint = f"of shape {tuple(predicted.shape)}, as predictions are"
             raise ValueError(invalid("y", constraint, f"shape {tuple(y.shape)}"))
@@ -317,6 +319,14 @@ class KroneckerSBL(RegressorMixin, BaseEstimator):
         if hasattr(tags, "array_api_support"):
             tags.array_api_support = True
         return tags
+
+
+def _centred(array, mean, xp):
+    """Return what differs from the mean, and zeros for columns that are constant up to rounding."""
+    centred = array - mean
+    scale = xp.max(xp.abs(array), axis=0)
+    constant = xp.max(xp.abs(centred), axis=0) <= 4.0 * float(np.finfo(np.float64).eps) * scale
+    return xp.where(constant, xp.zeros_like(centred), centred)
 
 
 def _is_list_of_matrices(X):

@@ -80,7 +80,7 @@ def measurements(factors, Y, xp, outside=0.0, n_measurements=None):
 @dataclasses.dataclass(frozen=True)
 class Factorisation:
     """
-    Singular value decompositions of ``H_i diag(gamma_i)^(1/2) = U_i S_i V_i^H``, all of V_i included.
+    Singular value decompositions ``H_i diag(gamma_i)^(1/2) = U_i S_i V_i^H``.
 
     The covariance of the measurements is ``⊗ U_i (noise_var I + ⊗ S_i²) ⊗ U_i^H``.
     """
@@ -132,24 +132,23 @@ class Factorisation:
         """Return the posterior mean of the coefficients, of shape (n_1 ... n_I, L)."""
         xp = self.given.xp
         gains = xp.sqrt(self.eigenvalues) / (noise_var + self.eigenvalues)
-        synthesis = [
-            root * V[:, : s.shape[0]]
-            for root, V, s in zip(self.roots, self.right, self.singular_values, strict=True)
-        ]
+        synthesis = [root * V for root, V in zip(self.roots, self.right, strict=True)]
         return multiply(synthesis, self.rotated * gains[:, None], xp)
 
     def shrinkage(self, noise_var):
         """
         Return posterior over prior variance of each coefficient, of shape (n_1 ... n_I,), in (0, 1].
 
-        It is ``Σ_k noise_var / (noise_var + λ_k) ∏_i |V_i[j_i, k_i]|²`` over all of the V_i: a sum of
+        It is ``Σ_k noise_var / (noise_var + λ_k) ∏_i |V_i[j_i, k_i]|²`` over complete bases V_i: a sum of
         positive terms, where ``1 - Σ_k λ_k / ...`` cancels. The null space of a factor has λ = 0 whatever
-        the others do, so its columns are added up beforehand.
+        the others do, so that only its sum is needed.
         """
         xp = self.given.xp
         weights, eigenvalues = [], []
         for V, s in zip(self.right, self.singular_values, strict=True):
-            weight, eigenvalue = with_null_space(squared_modulus(V, xp), s, xp)
+            weight, eigenvalue = squared_modulus(V, xp), s * s
+            if V.shape[0] > V.shape[1]:
+                weight, eigenvalue = with_null_space(weight, eigenvalue, null_leverage(V, xp), xp)
             weights.append(weight)
             eigenvalues.append(eigenvalue)
         shares = noise_var / (noise_var + outer(eigenvalues, xp))
@@ -161,18 +160,28 @@ class Factorisation:
         return prior * self.shrinkage(noise_var)
 
 
-def with_null_space(weights, singular_values, xp):
-    """
-    Return weights of right singular vectors, those of the null space added up, and squared singular values.
+def with_null_space(weights, eigenvalues, null, xp):
+    """Return weights and eigenvalues with one more, for all of a null space together."""
+    zero = xp.zeros_like(eigenvalues[:1])
+    return xp.concat([weights, null[:, None]], axis=1), xp.concat([eigenvalues, zero])
 
-    The weights have one column for each singular vector of a matrix with no more rows than columns.
+
+def null_leverage(V, xp):
     """
-    m, n = singular_values.shape[0], weights.shape[1]
-    if m < n:
-        null = xp.sum(weights[:, m:], axis=1, keepdims=True)
-        weights = xp.concat([weights[:, :m], null], axis=1)
-        singular_values = xp.concat([singular_values, xp.zeros_like(singular_values[:1])])
-    return weights, singular_values * singular_values
+    Return ``1 - Σ_k |V_jk|²`` for orthonormal columns, to nearly full relative accuracy.
+
+    Where that is small it cancels. With P the projection on the columns, 1 - P_jj is then the root of
+    ``(1 - x) x = Σ_{i != j} |P_ij|²``, whose right side is a sum of positive terms: at most about as many
+    rows as there are columns are that well covered.
+    """
+    null = np.maximum(1.0 - host_floats(xp.sum(squared_modulus(V, xp), axis=1)), 0.0)
+    small = np.flatnonzero(null < 0.01)
+    if len(small):
+        rows = xp.take(V, from_host(small, xp, V), axis=0)
+        overlaps = host_floats(squared_modulus(rows @ adjoint_of(V, xp), xp))
+        overlaps[np.arange(len(small)), small] = 0.0
+        null[small] = 2.0 * np.sum(overlaps, axis=1) / (1.0 + np.sqrt(1.0 - 4.0 * np.sum(overlaps, axis=1)))
+    return from_host(null, xp, V)
 
 
 def factorise(given, gammas):
@@ -181,7 +190,7 @@ def factorise(given, gammas):
     roots, left, right, singular_values = [], [], [], []
     for factor, gamma in zip(given.factors, gammas, strict=True):
         root = from_host(np.sqrt(gamma), xp, factor)
-        U, s, Vh = xp.linalg.svd(factor * root[None, :], full_matrices=True)
+        U, s, Vh = xp.linalg.svd(factor * root[None, :], full_matrices=False)
         roots.append(root[:, None])
         left.append(U)
         right.append(adjoint_of(Vh, xp))

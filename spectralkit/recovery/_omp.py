@@ -167,6 +167,8 @@ def kronecker_omp(Y, dictionaries, *, n_nonzero, tol=0.0):
 
 def _counts(n_nonzero, factors):
     """Return the number of atoms wanted from each factor."""
+    if getattr(n_nonzero, "ndim", None) == 0:
+        n_nonzero = n_nonzero.item()
     if isinstance(n_nonzero, numbers.Integral):
         n_nonzero = [n_nonzero] * len(factors)
     counts = list(n_nonzero) if hasattr(n_nonzero, "__iter__") else None

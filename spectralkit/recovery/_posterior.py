@@ -154,11 +154,7 @@ def kronecker_posterior(Y, dictionaries, gammas, noise_var):
 
 
 def predictive_parts(factors, gammas, xp):
-    """
-    Return what the variance of predictions needs: for each factor (kept atoms, synthesis, singular values).
-
-    ``synthesis`` is ``diag(gamma_i)^(1/2) V_i`` of the kept atoms, all of V_i included.
-    """
+    """Return what the variance of predictions needs: for each factor kept atoms, roots of gammas, V and S."""
     parts = []
     for factor, gamma in zip(factors, gammas, strict=True):
         kept = np.flatnonzero(gamma)
@@ -167,17 +163,22 @@ def predictive_parts(factors, gammas, xp):
         matrix = xp.take(factor, from_host(kept, xp, factor), axis=1) * root[None, :]
         if matrix.shape[0] > matrix.shape[1]:
             matrix = xp.linalg.qr(matrix)[1]
-        _, s, Vh = xp.linalg.svd(matrix, full_matrices=True)
-        parts.append((kept, root[:, None] * adjoint_of(Vh, xp), s))
+        _, s, Vh = xp.linalg.svd(matrix, full_matrices=False)
+        parts.append((kept, root, adjoint_of(Vh, xp), s))
     return parts
 
 
 def predictive_variance(rows, parts, noise_var, xp):
     """Return the posterior variance of ``(⊗ rows_i) X``, without the noise, for each row."""
     weights, eigenvalues = [], []
-    for row, (kept, synthesis, s) in zip(rows, parts, strict=True):
-        columns = xp.take(row, from_host(kept, xp, row), axis=1)
-        weight, eigenvalue = with_null_space(squared_modulus(columns @ synthesis, xp), s, xp)
+    for row, (kept, root, V, s) in zip(rows, parts, strict=True):
+        scaled = xp.take(row, from_host(kept, xp, row), axis=1) * root[None, :]
+        inside = scaled @ V
+        weight, eigenvalue = squared_modulus(inside, xp), s * s
+        if V.shape[0] > V.shape[1]:
+            # The remainder, and not a difference of squared norms, which cancels.
+            null = xp.sum(squared_modulus(scaled - inside @ adjoint_of(V, xp), xp), axis=1)
+            weight, eigenvalue = with_null_space(weight, eigenvalue, null, xp)
         weights.append(weight)
         eigenvalues.append(eigenvalue)
     noise_var = max(noise_var, float(np.finfo(np.float64).tiny))  # zero noise is of coefficients of zero

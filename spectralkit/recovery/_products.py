@@ -82,6 +82,8 @@ def kronecker_matvec(factors, X, *, adjoint=False, out=None):
         return product
     if not (array_api_compat.is_numpy_array(out) or array_api_compat.is_cupy_array(out)):
         raise TypeError(invalid("out", "a NumPy or CuPy array", f"type {type(out).__name__}"))
+    if array_api_compat.is_numpy_array(out) and not out.flags.writeable:
+        raise ValueError(invalid("out", "writeable", "a read-only array"))
     if tuple(out.shape) != tuple(product.shape) or out.dtype != product.dtype:
         constraint = f"of shape {tuple(product.shape)} and dtype {product.dtype}"
         raise ValueError(invalid("out", constraint, f"shape {tuple(out.shape)} and dtype {out.dtype}"))

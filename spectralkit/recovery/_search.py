@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from spectralkit._core.namespaces import from_host, to_host
-from spectralkit.recovery._em import expectation_maximisation
+from spectralkit.recovery._em import NOISE_FLOOR, expectation_maximisation
 from spectralkit.recovery._gaussian import host_floats
 from spectralkit.recovery._products import adjoint_of, multiply
 
@@ -16,6 +16,8 @@ _RESTART_TOL = 1e-3
 # Rounds over all factors, the share of the largest gamma that EM keeps after a move, and what counts as an
 # improvement.
 _ROUNDS, _PRUNE, _IMPROVEMENT = 6, 1e-8, 1e-3
+# Iterations of EM after which atoms are judged.
+_SETTLING = 10
 # Prior variances at which the gain of an atom is evaluated, in units of one estimated from its first moments.
 _GRID = np.geomspace(1e-3, 1e3, 13)
 
@@ -49,7 +51,7 @@ class FactorView:
         return U, self.noise_var + variances[:, None] * self.strengths
 
     def figure(self, gamma, price):
-        """Return ``-log p(Y) + price * kept atoms``, up to what ``gamma`` does not change."""
+        """Return ``-log p(Y) + price of the kept atoms``, up to what ``gamma`` does not change."""
         U, spread = self.spectrum(gamma)
         energies = _squared(U.conj().T @ self.z)
         evidence = self.weight * float(np.sum(np.log(spread) + energies / spread))
@@ -97,16 +99,14 @@ class FactorView:
         kept = np.flatnonzero(gamma)
         current = gamma[kept]
         for _ in range(_RESTART_ITERATIONS):
-            factor = self.factor[:, kept] * np.sqrt(current)
-            full = factor.shape[0] < factor.shape[1]
-            U, s, Vh = np.linalg.svd(factor, full_matrices=full)
-            U = U[:, : len(s)]
+            U, s, Vh = np.linalg.svd(self.factor[:, kept] * np.sqrt(current), full_matrices=False)
             spread = self.noise_var + (s * s)[:, None] * self.strengths
             share = np.sum(self.noise_var / spread, axis=1)
-            null = np.full(len(Vh) - len(s), float(len(self.strengths)))
             gains = s[:, None] * np.sqrt(self.strengths) / spread
-            mean = Vh[: len(s)].conj().T @ (gains * (U.conj().T @ self.z))
-            second = _squared(Vh).T @ np.concatenate([share, null]) + np.sum(_squared(mean), axis=1)
+            mean = Vh.conj().T @ (gains * (U.conj().T @ self.z))
+            weights = _squared(Vh)
+            null = np.maximum(1.0 - np.sum(weights, axis=0), 0.0)
+            second = share @ weights + null * len(self.strengths) + np.sum(_squared(mean), axis=1)
             new = current * second / len(self.strengths)
             change = np.linalg.norm(new - current) / np.linalg.norm(current)
             alive = new >= _PRUNE * new.max()
@@ -141,7 +141,10 @@ def search(given, found, rules, report):
     Moves change one factor: they drop atoms, admit others, or start again from elsewhere where the support is
     suspicious; then EM goes on from there with all factors. Ends early where ``report`` asks for it.
     """
-    rules = dataclasses.replace(rules, thresholds=[_PRUNE] * len(rules.thresholds))
+    # By alternating minimisation, whose fixed points are those of the evidence: successive singular vectors
+    # fit the largest moments best, and leave others with too little variance where the values of the
+    # coefficients are no products.
+    rules = dataclasses.replace(rules, method="am", thresholds=[_PRUNE] * len(rules.thresholds))
     count = given.n_measurements * given.n_snapshots * (2 if given.is_complex else 1)
     # Half the logarithm of the number of real measurements (Schwarz' criterion): without a price the evidence
     # keeps about a third of the atoms that only fit noise. At least the logarithm of the number of atoms to
@@ -171,21 +174,27 @@ def search(given, found, rules, report):
                     break
         if lowest == before:
             break
+    if not found.converged:
+        best = dataclasses.replace(best, change=found.change)
     return dataclasses.replace(best, n_iter=found.n_iter, converged=found.converged and best.converged)
 
 
 def _polished(given, state, rules, prices, report):
     """Return the state after EM, without the atoms that are not worth their prices."""
-    state = expectation_maximisation(given, state, rules, report=report)
-    if state.stopped:
-        return state
-    trimmed = state
-    for index, price in enumerate(prices):
-        view = _factor_view(given, trimmed.gammas, trimmed.noise_var, index)
-        trimmed = trimmed.with_gamma(index, view.trimmed(trimmed.gammas[index], price))
-    if all(map(np.array_equal, trimmed.kept, state.kept)):
-        return state
-    return expectation_maximisation(given, trimmed, rules, report=report)
+    # A few iterations settle what an atom is worth; the others are worth making without those that go.
+    limit = dataclasses.replace(rules, max_iter=min(_SETTLING, rules.max_iter))
+    while True:
+        state = expectation_maximisation(given, state, limit, report=report)
+        if state.stopped:
+            return state
+        trimmed = state
+        for index, price in enumerate(prices):
+            view = _factor_view(given, trimmed.gammas, trimmed.noise_var, index)
+            trimmed = trimmed.with_gamma(index, view.trimmed(trimmed.gammas[index], price))
+        unchanged = all(map(np.array_equal, trimmed.kept, state.kept))
+        if unchanged and (state.converged or limit is rules):
+            return state
+        state, limit = trimmed, rules
 
 
 def _factor_view(given, gammas, noise_var, index):
@@ -211,7 +220,7 @@ def _factor_view(given, gammas, noise_var, index):
         to_host(current.factors[index]),
         np.repeat(strengths[seen], z.shape[2]),
         np.ascontiguousarray(z[:, seen].reshape(shape[index], -1)),
-        noise_var,
+        max(noise_var, NOISE_FLOOR),
         1.0 if given.is_complex else 0.5,
     )
 

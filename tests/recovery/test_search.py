@@ -108,3 +108,33 @@ def test_the_search_ends(seed, monkeypatch):
 
     monkeypatch.setattr(_search.FactorView, "refit", counted)
     assert np.isfinite(kronecker_sbl(Y, factors, max_iter=2000).coef).all()
+
+
+def test_values_that_are_no_products():
+    """Successive singular vectors alone leave small moments too little variance; the search mends it."""
+    rng = np.random.default_rng(0)
+    factors = [rng.standard_normal((20, 10)) for _ in range(2)]
+    coef = np.zeros((10, 10))
+    coef[np.ix_([2, 7], [1, 5])] = [[3, 0.1], [0.1, 0.5]]
+    y = np.kron(*factors) @ coef.ravel() + 0.1 * rng.standard_normal(400)
+    alone = kronecker_sbl(y, factors, prune=1e-3)
+    found = kronecker_sbl(y, factors)
+    error = [np.linalg.norm(result.coef - coef.ravel()) for result in (alone, found)]
+    assert error[1] < 0.02 < 0.2 < error[0]
+    assert found.noise_var == pytest.approx(0.01, rel=0.1)
+    assert found.neg_log_evidence < alone.neg_log_evidence - 100
+
+
+def test_atoms_lost_in_two_factors():
+    worst = 0.0
+    for seed in (24, 25, 26):
+        rng = np.random.default_rng([5, seed])
+        factors = [rng.standard_normal((12, 12)) for _ in range(2)]
+        places = [np.sort(rng.choice(12, 2, replace=False)) for _ in range(2)]
+        coef = np.zeros((12, 12))
+        coef[np.ix_(*places)] = rng.standard_normal((2, 2))
+        clean = np.kron(*factors) @ coef.ravel()
+        y = clean + 0.1 * np.sqrt(np.mean(clean**2)) * rng.standard_normal(144)
+        found = kronecker_sbl(y, factors).coef
+        worst = max(worst, np.sum((found - coef.ravel()) ** 2) / np.sum(coef**2))
+    assert worst < 0.01
