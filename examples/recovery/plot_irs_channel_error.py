@@ -57,23 +57,13 @@ def errors(snr, seed):
     return [channel.nmse(coef) for coef in (*found, oracle(channel))]
 
 
-def distinct(seed):
-    """Return whether no two angles of the user look the same to the pilots of a trial."""
-    _, user, _ = make_irs_mimo(rng=seed).dictionaries
-    user = user / np.linalg.norm(user, axis=0)
-    return np.abs(np.triu(user.conj().T @ user, 1)).max() < 1 - 1e-9
-
-
 # %%
 # The trials
 # ----------
 # Three pilots drawn at random may see two angles of the user as exactly the same. Then no method can tell
-# them apart, as is known before anything is measured, so such pilots are drawn again.
+# them apart, as is known before anything is measured, so the generator draws such pilots again.
 
-drawn = [distinct(seed) for seed in range(2 * trials)]
-seeds = np.flatnonzero(drawn)[:trials]
-print(f"pilots that confuse two angles: {drawn.count(False)} of {len(drawn)} draws")
-jobs = [joblib.delayed(errors)(snr, int(seed)) for snr in levels for seed in seeds]
+jobs = [joblib.delayed(errors)(snr, seed) for snr in levels for seed in range(trials)]
 nmse = np.array(joblib.Parallel(n_jobs=2)(jobs)).reshape(len(levels), trials, -1)
 names = [*options, "greedy", "oracle"]
 

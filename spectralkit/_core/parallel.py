@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import threading
 
 from spectralkit._core.checks import check_integer
 
@@ -68,12 +69,32 @@ def _blas_controller():
     return ThreadpoolController()  # looks through all loaded libraries: once is enough
 
 
+_blas_lock = threading.Lock()
+_blas_limits = []  # the limit, while any thread is inside
+
+
+@contextlib.contextmanager
 def one_blas_thread():
-    """Return a context in which BLAS has one thread, for many small products.
+    """Give BLAS one thread, for many small products.
 
     With two threads on a busy machine a sampler made of small matrix products was measured 80 times slower.
+    The number belongs to the process: the first thread of Python inside sets it, the last one restores it.
     """
-    return _blas_controller().limit(limits=1, user_api="blas")
+    with _blas_lock:
+        if not _blas_limits:
+            limit = _blas_controller().limit(limits=1, user_api="blas")
+            limit.__enter__()
+            _blas_limits.append(limit)
+        else:
+            _blas_limits.append(None)
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            if len(_blas_limits) == 1:
+                _blas_limits.pop().__exit__(None, None, None)
+            else:
+                _blas_limits.pop()
 
 
 def block_ranges(n, size):

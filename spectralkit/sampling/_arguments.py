@@ -38,15 +38,25 @@ def as_targets(name, y, size, like, of="Phi"):
     return y
 
 
+def as_numbers(name, value):
+    """Return an array of any library; of NumPy for lists."""
+    if array_api_compat.is_array_api_obj(value):
+        # Gradients are not recorded.
+        return value.detach() if array_api_compat.is_torch_array(value) else value
+    try:
+        return np.asarray(value)
+    except ValueError:
+        remedy = "Give all rows one length."
+        raise ValueError(invalid(name, "an array of numbers", "rows of different lengths", remedy)) from None
+
+
 def _checked(name, value, dimensions, shape):
-    if not array_api_compat.is_array_api_obj(value):
-        value = np.asarray(value)
+    value = as_numbers(name, value)
     dtype = working_dtype_name(name, value.dtype, allow_complex=False)
     if value.ndim not in dimensions:
         raise ValueError(invalid(name, f"of shape {shape}", f"shape {tuple(value.shape)}"))
     if 0 in value.shape:
         raise ValueError(invalid(name, "non-empty", f"shape {tuple(value.shape)}"))
-    value = value.detach() if array_api_compat.is_torch_array(value) else value
     xp = array_namespace(**{name: value})
     value = xp.astype(value, dtype_of(xp, dtype), copy=False)
     # The sum first: it takes one pass, and is finite for nearly all that is.

@@ -3,13 +3,13 @@
 import itertools
 import math
 
-import array_api_compat
 import numpy as np
 
 from spectralkit._core.checks import check_integer, check_option, invalid
-from spectralkit._core.dtypes import dtype_of, working_dtype_name
+from spectralkit._core.dtypes import dtype_of, output_dtype_name, working_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host, is_numpy
 from spectralkit._core.random import as_rng
+from spectralkit.sampling._arguments import as_numbers
 from spectralkit.sampling._dpp_numba import tensor_products
 from spectralkit.sampling._families import as_family
 
@@ -200,9 +200,9 @@ class TensorPolynomialBasis:
 
     def _points(self, X):
         """Return points in double precision, the dtype in which values come back, and the namespace."""
-        if not array_api_compat.is_array_api_obj(X):
-            X = np.asarray(X)
-        name = working_dtype_name("X", X.dtype, allow_complex=False)
+        X = as_numbers("X", X)
+        working_dtype_name("X", X.dtype, allow_complex=False)
+        name = output_dtype_name("X", X.dtype)
         if X.ndim != 2 or X.shape[1] != self.n_dims:
             remedy = "One row a point, one column a coordinate."
             raise ValueError(invalid("X", f"of shape (n, {self.n_dims})", f"shape {tuple(X.shape)}", remedy))
@@ -267,26 +267,23 @@ def as_basis(basis):
 
 
 def _index_set(kind, degree, d):
-    """Return an index set in graded lexicographic order, grown from the origin."""
-    found, layer = [], [(0,) * d]
-    limits = {
-        "total_degree": lambda index: sum(index) <= degree,
-        "hyperbolic_cross": lambda index: math.prod(k + 1 for k in index) <= degree + 1,
-        "tensor": lambda index: max(index) <= degree,
-    }
-    inside = limits[kind]
-    while layer:
-        layer.sort()
-        found += layer
-        grown = {
-            (*index[:i], index[i] + 1, *index[i + 1 :]) for index in layer for i in range(_last(index), d)
-        }
-        layer = [index for index in grown if inside(index)]
-    return np.array(found, dtype=np.int64)
+    """Return an index set in graded lexicographic order."""
+    # One coordinate after the other: what is left of the budget says which degrees it may have.
+    steps = {
+        "total_degree": lambda left: ((k, left - k) for k in range(left + 1)),
+        "hyperbolic_cross": lambda left: ((k, left // (k + 1)) for k in range(left)),
+        "tensor": lambda left: ((k, left) for k in range(left + 1)),
+    }[kind]
+    found = [((), degree + 1 if kind == "hyperbolic_cross" else degree)]
+    for _ in range(d):
+        found = [((*index, k), rest) for index, left in found for k, rest in steps(left)]
+    return np.array(
+        sorted((index for index, _ in found), key=lambda index: (sum(index), index)), dtype=np.int64
+    )
 
 
 def _last(index):
-    """Return the last coordinate with a positive degree, 0 for none: growing from there visits each once."""
+    """Return the last coordinate with a positive degree, 0 for none."""
     return max((i for i, k in enumerate(index) if k), default=0)
 
 

@@ -16,12 +16,12 @@ from spectralkit._core.checks import (
     invalid,
     warn_not_converged,
 )
-from spectralkit._core.dtypes import dtype_of, working_dtype_name
+from spectralkit._core.dtypes import dtype_of, eps, output_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host, to_host
 from spectralkit._core.random import as_rng
 from spectralkit._core.results import Result
 from spectralkit.base import check_same_library, is_host_table, unchanged_on_error, validate_table
-from spectralkit.sampling._arguments import as_targets, as_weights
+from spectralkit.sampling._arguments import as_numbers, as_targets, as_weights
 from spectralkit.sampling._basis import TensorPolynomialBasis, as_basis
 from spectralkit.sampling._dpp import sample_christoffel, sample_dpp, sample_volume
 from spectralkit.sampling._least_squares import (
@@ -208,7 +208,13 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
         best = (-1.0, None, None, None)
         for trial in range(1, max_trials + 1):  # noqa: B007
             X = _draw(self.sampling, basis, n, rng)
-            Phi = basis.evaluate(X)
+            with np.errstate(over="ignore", invalid="ignore"):
+                Phi = basis.evaluate(X)
+            if not np.isfinite(Phi).all():
+                given = f"degrees up to {basis.multi_indices.max()}, whose values overflow"
+                raise ValueError(
+                    invalid("basis", "in the range of float64 at its points", given, "Lower them.")
+                )
             roots = optimal_roots(Phi, xp)
             rows = Phi * roots[:, None]
             stability = smallest_eigenvalue(rows)
@@ -249,9 +255,11 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
         self : OptimalWeightedLeastSquares
             The fitted estimator.
         """
+        if not callable(function):
+            raise TypeError(invalid("function", "a callable", f"type {type(function).__name__}"))
         with unchanged_on_error(self):
-            X = self.sample()
-            return self.fit(X, function(X))
+            values = function(self.sample())
+            return self.fit(self.X_, values)  # and not at what the function may have made of its argument
 
     def fit(self, X, y, sample_weight=None):
         """
@@ -287,10 +295,10 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
         with unchanged_on_error(self):
             X, y = self._data(X, y)
             xp = array_namespace(X=X, y=y)
-            dtype = dtype_of(xp, working_dtype_name("X", X.dtype))
+            dtype = dtype_of(xp, output_dtype_name("X", X.dtype))
             points = xp.astype(X, xp.float64)
             roots = self._roots(points, sample_weight, xp)
-            self._place_basis(points, roots, xp)
+            self._place_basis(points, roots, xp, eps(dtype))
             Phi = self.basis_.evaluate(self._placed(points, xp))
             n, m = Phi.shape
             if n < m:
@@ -327,7 +335,7 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
         check_is_fitted(self, "coef_")
         X = validate_table(self, X, reset=False)
         xp = check_same_library(self, X, array_namespace(coef=self.coef_))
-        dtype = dtype_of(xp, working_dtype_name("X", X.dtype))
+        dtype = dtype_of(xp, output_dtype_name("X", X.dtype))
         Phi = self.basis_.evaluate(self._placed(xp.astype(X, xp.float64), xp))
         coef = xp.astype(self.coef_, xp.float64)
         values = Phi @ (coef.T if coef.ndim == 2 else coef)
@@ -338,7 +346,8 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
         Return mean, variance and Sobol indices over the measure of the basis.
 
         They are sums of squared coefficients, since the basis is orthonormal: no sampling, cost `O(m d)`. The
-        measure is that of the basis, uniform on the bounding box where none was given.
+        measure is that of the basis, uniform on the bounding box where none was given. Indices of a function
+        that is constant up to rounding are NaN.
 
         Returns
         -------
@@ -349,12 +358,16 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
         coef = np.asarray(to_host(self.coef_), np.float64)
         rows = np.atleast_2d(coef)
         active = self.basis_.multi_indices > 0
-        squares = rows[:, 1:] ** 2
-        variance = np.sum(squares, axis=1)
-        with np.errstate(invalid="ignore"):
+        # Shares of the variance do not depend on the units, in which squares may be out of range.
+        size = np.max(np.abs(rows), axis=1, keepdims=True)
+        scaled = rows / np.where(size > 0.0, size, 1.0)
+        squares = np.where(np.abs(scaled) > rows.shape[1] * np.finfo(float).eps, scaled, 0.0)[:, 1:] ** 2
+        parts = np.sum(squares, axis=1)
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            variance = parts * size[:, 0] * size[:, 0]
             alone = active & (np.sum(active, axis=1) == 1)[:, None]
-            first = squares @ alone[1:] / variance[:, None]
-            total = squares @ active[1:] / variance[:, None]
+            first = squares @ alone[1:] / parts[:, None]
+            total = squares @ active[1:] / parts[:, None]
         if coef.ndim == 1:
             return ConditionalMoments(float(rows[0, 0]), float(variance[0]), first[0], total[0])
         return ConditionalMoments(rows[:, 0], variance, first, total)
@@ -362,8 +375,9 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
     def _data(self, X, y):
         """Return checked points and values of one library."""
         if is_host_table(X) and (y is None or is_host_table(y)):
-            return validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=True)
-        X = validate_table(self, X, reset=True)
+            X, y = validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=True)
+            return X, as_targets("y", y, X.shape[0], X, of="X")
+        X = as_numbers("X", validate_table(self, X, reset=True))
         return X, as_targets("y", y, X.shape[0], X, of="X")
 
     def _roots(self, points, sample_weight, xp):
@@ -385,16 +399,18 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
             return from_host(roots, xp, points)
         return xp.ones_like(points[:, 0])
 
-    def _place_basis(self, points, roots, xp):
+    def _place_basis(self, points, roots, xp, unit):
         """Set the basis, and the box that is mapped to its support where it was not given."""
         d = points.shape[1]
         if self.basis is None:
             used = np.asarray(to_host(points))[np.asarray(to_host(roots)) > 0.0]
             low, high = used.min(axis=0), used.max(axis=0)
-            flat = low == high
-            low, high = np.where(flat, low - 0.5, low), np.where(flat, high + 0.5, high)
-            # Halves, because the difference may overflow.
-            self._centre, self._half_width = tuple(0.5 * low + 0.5 * high), tuple(0.5 * high - 0.5 * low)
+            # Halves, because the difference may overflow; a unit box where it vanishes.
+            half = 0.5 * high - 0.5 * low
+            self._centre, self._half_width = (
+                tuple(0.5 * low + 0.5 * high),
+                tuple(np.where(half > 0.0, half, 0.5)),
+            )
             self.basis_ = TensorPolynomialBasis("legendre", 2, n_dims=d)
             return
         self.basis_, self._centre, self._half_width = as_basis(self.basis), None, None
@@ -404,10 +420,11 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
         low, high = self.basis_.support
         smallest, largest = to_host(xp.min(points, axis=0)), to_host(xp.max(points, axis=0))
         for i in range(d):
-            if smallest[i] < low[i] or largest[i] > high[i]:
+            rounding = 8.0 * unit  # scaled points often end one rounding error outside
+            if smallest[i] < low[i] - rounding or largest[i] > high[i] + rounding:
                 remedy = "Map the points to the support, or use basis=None."
                 constraint = f"within the support of the basis, [{low[i]:g}, {high[i]:g}], in coordinate {i}"
-                given = f"points in [{smallest[i]:g}, {largest[i]:g}]"
+                given = f"points in [{smallest[i]:.17g}, {largest[i]:.17g}]"
                 raise ValueError(invalid("X", constraint, given, remedy))
 
     def _placed(self, points, xp):

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import numbers
 
 import numpy as np
 
@@ -181,12 +180,12 @@ def as_family(name, value):
     if not is_jacobi:
         constraint = "one of " + ", ".join(map(repr, NAMES)) + " or ('jacobi', a, b)"
         raise ValueError(invalid(name, constraint, value))
-    exponents = [check_number(f"{name}[{i}]", _plain(value[i]), -1.0, open_low=True) for i in (1, 2)]
+    exponents = [check_number(f"{name}[{i}]", _plain(value[i]), -1.0, 1000.0, open_low=True) for i in (1, 2)]
     return Family("jacobi", *exponents)
 
 
 def _plain(value):
-    return value if isinstance(value, numbers.Real) else value.item() if hasattr(value, "item") else value
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def _induced_chebyshev(degrees, rng):
@@ -223,7 +222,7 @@ def _induced_inverse(family, degrees, uniform):
     return x
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=64)
 def _all_integrals(family, top):
     """Return panels, and the integrals of all degrees: at most 10 MB."""
     panels = _Panels.of(family, top)

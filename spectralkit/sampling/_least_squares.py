@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from spectralkit._core.checks import check_integer, check_number
-from spectralkit._core.dtypes import dtype_of, working_dtype_name
+from spectralkit._core.dtypes import dtype_of, output_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host, is_numpy, to_host
 from spectralkit.sampling._arguments import as_matrix, as_targets, as_weights
 
@@ -49,7 +49,7 @@ def christoffel_density(Phi):
     array([0.703125, 5.      ])
     """
     Phi, dtype, xp = _matrix(Phi)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", divide="ignore"):
         return xp.astype(1.0 / optimal_roots(Phi, xp) ** 2, dtype, copy=False)
 
 
@@ -141,7 +141,8 @@ def weighted_lstsq(Phi, y, weights):
     Phi, dtype, xp = _matrix(Phi)
     y = as_targets("y", y, Phi.shape[0], Phi)
     weights = xp.astype(as_weights("weights", weights, Phi.shape[0], Phi), xp.float64, copy=False)
-    root = xp.sqrt(weights)[:, None]
+    heaviest = float(xp.max(weights))
+    root = xp.sqrt(weights / heaviest if heaviest > 0.0 else weights)[:, None]
     columns = xp.astype(y, xp.float64) if y.ndim == 2 else xp.astype(y, xp.float64)[:, None]
     coef = least_norm(Phi * root, columns * root, xp)
     return xp.astype(coef if y.ndim == 2 else coef[:, 0], dtype, copy=False)
@@ -152,7 +153,7 @@ def greedy_subsample(Phi, weights, *, n_min=None, stability=0.5):
     Drop points one at a time while least squares on the others stays stable.
 
     Of many points, drawn cheaply, only those are kept that a costly function has to be evaluated at: often
-    hardly more than there are basis functions. Cost `O(n m)` for each point dropped, and `O(m^3)` for each
+    hardly more than there are basis functions. Cost `O(n m)` for each point dropped, and `O(n m^2)` for each
     32 of them.
 
     Parameters
@@ -208,7 +209,7 @@ def greedy_subsample(Phi, weights, *, n_min=None, stability=0.5):
     Phi, _, xp = _matrix(Phi)
     n, m = Phi.shape
     weights = as_weights("weights", weights, n, Phi)
-    n_min = m if n_min is None else check_integer("n_min", n_min, m, n, f"There are {m} functions.")
+    n_min = m if n_min is None else check_integer("n_min", n_min, min(m, n), n, f"There are {m} functions.")
     stability = check_number("stability", stability, 0.0, 1.0, open_low=True, open_high=True)
     rows = to_host(Phi) * np.sqrt(np.asarray(to_host(weights), np.float64))[:, None]
     return from_host(stable_subset(rows, n_min, stability), xp, Phi)
@@ -231,6 +232,10 @@ def least_norm(rows, targets, xp):
 
 def stable_subset(rows, n_min, stability):
     """Return indices of rows whose mean outer product has eigenvalues above ``stability``."""
+    size = float(np.max(np.abs(rows)))
+    if size > 0.0:
+        with np.errstate(over="ignore", divide="ignore"):
+            rows, stability = rows / size, float(stability / np.float64(size) / np.float64(size))
     kept = np.arange(len(rows))
     stable = kept
     while len(kept) > n_min:
@@ -291,5 +296,5 @@ def _matrix(Phi):
     """Return features in double precision, the dtype in which results come back, and the namespace."""
     Phi = as_matrix("Phi", Phi)
     xp = array_namespace(Phi=Phi)
-    dtype = dtype_of(xp, working_dtype_name("Phi", Phi.dtype))
+    dtype = dtype_of(xp, output_dtype_name("Phi", Phi.dtype))
     return xp.astype(Phi, xp.float64, copy=False), dtype, xp

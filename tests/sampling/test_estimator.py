@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import threading
 import warnings
 
 import numpy as np
@@ -12,12 +13,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from spectralkit.sampling import (
     OptimalWeightedLeastSquares,
     TensorPolynomialBasis,
     christoffel_density,
     empirical_gram,
+    sample_dpp,
     weighted_lstsq,
 )
 from tests.sampling import reference
@@ -142,7 +145,7 @@ def test_greedy(bound):
     assert {tuple(x) for x in X.tolist()} <= {tuple(x) for x in everything.tolist()}
     coef = estimator.fit(X, smooth(X)).coef_
     expected = weighted_lstsq(estimator.basis.evaluate(X), smooth(X), estimator.weights_)
-    np.testing.assert_allclose(coef, expected, rtol=1e-11)
+    np.testing.assert_allclose(coef, expected, rtol=1e-11, atol=1e-14)
 
 
 # Fits.
@@ -155,7 +158,7 @@ def test_weights_of_sampled_points():
     optimal, stable = estimator.weights_, estimator.stability_
     estimator.fit(X, y)
     Phi = estimator.basis.evaluate(X)
-    np.testing.assert_allclose(estimator.coef_, weighted_lstsq(Phi, y, optimal), rtol=1e-12)
+    np.testing.assert_allclose(estimator.coef_, weighted_lstsq(Phi, y, optimal), rtol=1e-10, atol=1e-14)
     np.testing.assert_allclose(estimator.weights_, optimal, rtol=1e-14)
     assert estimator.stability_ == pytest.approx(stable, rel=1e-12)
     # As a list, or read back from memory: the same points.
@@ -165,12 +168,12 @@ def test_weights_of_sampled_points():
         estimator.fit(other, smooth(other))
         np.testing.assert_array_equal(estimator.weights_, np.ones(len(other)))
         expected = weighted_lstsq(estimator.basis.evaluate(other), smooth(other), np.ones(len(other)))
-        np.testing.assert_allclose(estimator.coef_, expected, rtol=1e-12)
+        np.testing.assert_allclose(estimator.coef_, expected, rtol=1e-10, atol=1e-14)
     # And the sampled ones again.
     np.testing.assert_allclose(estimator.fit(X, y).weights_, optimal, rtol=1e-14)
     given = np.linspace(1, 2, len(X))
     np.testing.assert_allclose(estimator.fit(X, y, given).weights_, given, rtol=1e-14)
-    np.testing.assert_allclose(estimator.coef_, weighted_lstsq(Phi, y, given), rtol=1e-12)
+    np.testing.assert_allclose(estimator.coef_, weighted_lstsq(Phi, y, given), rtol=1e-10, atol=1e-14)
 
 
 def test_changing_what_was_returned_changes_nothing():
@@ -584,3 +587,71 @@ def test_points_that_went_through_a_file():
     np.testing.assert_array_equal(surrogate.fit(X[::-1], runge(X[::-1])).weights_, 1.0)
     other = surrogate.set_params(basis=TensorPolynomialBasis("chebyshev", 9))
     np.testing.assert_array_equal(other.fit(X, runge(X)).weights_, 1.0)
+
+
+def test_one_rounding_error_outside_of_the_support():
+    X = np.array([[-1.0], [0.25], [np.nextafter(1, 2)]])
+    model = OptimalWeightedLeastSquares(TensorPolynomialBasis("legendre", 1)).fit(X, X[:, 0])
+    np.testing.assert_allclose(model.predict(X), X[:, 0], atol=1e-14)
+
+
+def test_sobol_indices_have_no_units():
+    X = np.random.default_rng(0).uniform(-1, 1, (30, 2))
+    y = X[:, 0] + 2 * X[:, 1]
+    model = OptimalWeightedLeastSquares(TensorPolynomialBasis("legendre", 2, n_dims=2))
+    for scale in (1e-170, 1.0, 1e140):
+        np.testing.assert_allclose(model.fit(X, scale * y).conditional_moments().sobol, [0.2, 0.8], rtol=1e-9)
+    assert np.isnan(model.fit(X, np.full(30, 3.0)).conditional_moments().sobol).all()
+
+
+def test_functions_that_work_in_place():
+    def spoils(X):
+        X *= 0.5
+        return np.exp(X[:, 0])
+
+    basis = TensorPolynomialBasis("legendre", 6)
+    model = OptimalWeightedLeastSquares(basis, random_state=0).fit_function(spoils)
+    np.testing.assert_allclose(model.predict([[0.4]]), np.exp(0.2), rtol=1e-6)
+    with pytest.raises(TypeError, match="function must be a callable; got type int"):
+        model.fit_function(5)
+
+
+def test_targets_that_are_no_numbers():
+    X = np.random.default_rng(0).uniform(-1, 1, (40, 2))
+    model = OptimalWeightedLeastSquares(TensorPolynomialBasis("legendre", 3, n_dims=2))
+    for bad in (None, np.inf):
+        with pytest.raises(ValueError, match="y must be finite"):
+            model.fit(X, np.array([bad] + [1.0] * 39, dtype=object))
+
+
+def test_degrees_beyond_the_range():
+    with pytest.raises(ValueError, match="basis must be in the range of float64"):
+        OptimalWeightedLeastSquares(TensorPolynomialBasis("laguerre", 360), random_state=0).sample()
+
+
+def test_constant_columns_of_any_size():
+    X = np.column_stack([np.full(10, 1e16), np.arange(10.0), np.tile([0.0, 5e-324], 5)])
+    model = OptimalWeightedLeastSquares()
+    with pytest.warns(UserWarning, match="fewer points than basis functions"):
+        model.fit(X[:9], X[:9, 1])
+    np.testing.assert_allclose(model.predict(X[:9]), X[:9, 1], atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:There are fewer points")
+def test_two_threads_leave_blas_as_it_was():
+    def limits():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    basis = TensorPolynomialBasis("legendre", 12, n_dims=2)
+    sample_dpp(basis, rng=0)
+    with threadpool_limits(2, user_api="blas"):
+        before = limits()
+        threads = [
+            threading.Thread(target=sample_dpp, args=(basis,), kwargs={"n_repeats": n, "rng": 1})
+            for n in (2, 6, 4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert limits() == before
