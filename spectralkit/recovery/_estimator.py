@@ -275,7 +275,9 @@ class KroneckerSBL(RegressorMixin, BaseEstimator):
         if tuple(y.shape) != tuple(predicted.shape):
             constraint = f"of shape {tuple(predicted.shape)}, as predictions are"
             raise ValueError(invalid("y", constraint, f"shape {tuple(y.shape)}"))
-        y = xp.astype(y, xp.result_type(y.dtype, predicted.dtype), copy=False)
+        y, predicted = (
+            xp.astype(a, dtype_of(xp, double(working_dtype_name("y", a.dtype)))) for a in (y, predicted)
+        )
         spread = y - (
             xp.mean(y, axis=0, keepdims=True) if y.ndim == 2 and not self._is_tensor else xp.mean(y)
         )
