@@ -395,7 +395,8 @@ def _draw(source, m):
     span, complement = np.empty((0, m)), None
     missing = m
     while missing:
-        size = min(_BLOCK, math.ceil(m * (1.0 + math.log(missing))))  # about as many as are still needed
+        # About as many as are still needed, but no more inner products than a block of m has.
+        size = min(_BLOCK, max(64, m), math.ceil(m * (1.0 + math.log(missing))))
         points, rows = source.propose(size)
         thresholds = source.rng.random(size)
         left = rows - (rows @ span.T) @ span if complement is None else rows @ complement
