@@ -100,8 +100,8 @@ def kronecker_omp(Y, dictionaries, *, n_nonzero, tol=0.0):
 
     References
     ----------
-    .. [1] C. F. Caiafa and A. Cichocki, "Computing sparse representations of multidimensional signals using
-       Kronecker bases", Neural Computation 25(1), 2013.
+    .. [1] C. F. Caiafa and A. Cichocki, "Computing sparse representations of multidimensional signals
+       using Kronecker bases", Neural Computation 25(1), 2013.
 
     Examples
     --------

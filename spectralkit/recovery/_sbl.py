@@ -198,10 +198,10 @@ def kronecker_sbl(
     .. [1] Y. He and G. Joseph, "Bayesian algorithms for Kronecker-structured sparse vector recovery with
        application to IRS-MIMO channel estimation", 2023, arXiv:2307.14719.
     .. [2] G. Schwarz, "Estimating the dimension of a model", Annals of Statistics 6(2), 1978.
-    .. [3] J. Chen and Z. Chen, "Extended Bayesian information criteria for model selection with large model
-       spaces", Biometrika 95(3), 2008.
-    .. [4] M. E. Tipping and A. C. Faul, "Fast marginal likelihood maximisation for sparse Bayesian models",
-       AISTATS 2003.
+    .. [3] J. Chen and Z. Chen, "Extended Bayesian information criteria for model selection with large
+       model spaces", Biometrika 95(3), 2008.
+    .. [4] M. E. Tipping and A. C. Faul, "Fast marginal likelihood maximisation for sparse Bayesian
+       models", AISTATS 2003.
 
     Examples
     --------

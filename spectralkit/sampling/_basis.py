@@ -70,7 +70,7 @@ class TensorPolynomialBasis:
     References
     ----------
     .. [1] W. Gautschi, "Orthogonal Polynomials: Computation and Approximation", Oxford University Press,
-    2004.
+       2004.
 
     Examples
     --------

@@ -67,11 +67,10 @@ def sample_christoffel(basis, n, *, rng=None):
 
     References
     ----------
-    .. [1] A. Cohen and G. Migliorati, "Optimal weighted least-squares methods", SMAI Journal of Computational
-       Mathematics 3, 2017, arXiv:1608.00512.
-    .. [2] A. Narayan, "Computation of induced orthogonal polynomial distributions", Electronic Transactions
-    on
-       Numerical Analysis 50, 2018, arXiv:1704.08465.
+    .. [1] A. Cohen and G. Migliorati, "Optimal weighted least-squares methods", SMAI Journal of
+       Computational Mathematics 3, 2017, arXiv:1608.00512.
+    .. [2] A. Narayan, "Computation of induced orthogonal polynomial distributions", Electronic
+       Transactions on Numerical Analysis 50, 2018, arXiv:1704.08465.
 
     Examples
     --------
@@ -132,8 +131,8 @@ def sample_dpp(basis, *, n_repeats=1, rng=None):
     ----------
     .. [1] J. B. Hough, M. Krishnapur, Y. Peres and B. Virág, "Determinantal processes and independence",
        Probability Surveys 3, 2006.
-    .. [2] A. Nouy and B. Michel, "Weighted least-squares approximation with determinantal point processes and
-       generalized volume sampling", 2023, arXiv:2312.14057.
+    .. [2] A. Nouy and B. Michel, "Weighted least-squares approximation with determinantal point processes
+       and generalized volume sampling", 2023, arXiv:2312.14057.
 
     Examples
     --------
@@ -196,10 +195,9 @@ def sample_volume(basis, n, *, reference="christoffel", rng=None):
     References
     ----------
     .. [1] M. Dereziński, M. K. Warmuth and D. Hsu, "Unbiased estimators for random design regression",
-    Journal
-       of Machine Learning Research 23, 2022, arXiv:1907.03411.
-    .. [2] A. Nouy and B. Michel, "Weighted least-squares approximation with determinantal point processes and
-       generalized volume sampling", 2023, arXiv:2312.14057.
+       Journal of Machine Learning Research 23, 2022, arXiv:1907.03411.
+    .. [2] A. Nouy and B. Michel, "Weighted least-squares approximation with determinantal point processes
+       and generalized volume sampling", 2023, arXiv:2312.14057.
 
     Examples
     --------

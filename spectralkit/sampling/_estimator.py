@@ -127,10 +127,10 @@ class OptimalWeightedLeastSquares(RegressorMixin, BaseEstimator):
 
     References
     ----------
-    .. [1] A. Nouy and B. Michel, "Weighted least-squares approximation with determinantal point processes and
-       generalized volume sampling", 2023, arXiv:2312.14057.
-    .. [2] A. Cohen and G. Migliorati, "Optimal weighted least-squares methods", SMAI Journal of Computational
-       Mathematics 3, 2017, arXiv:1608.00512.
+    .. [1] A. Nouy and B. Michel, "Weighted least-squares approximation with determinantal point processes
+       and generalized volume sampling", 2023, arXiv:2312.14057.
+    .. [2] A. Cohen and G. Migliorati, "Optimal weighted least-squares methods", SMAI Journal of
+       Computational Mathematics 3, 2017, arXiv:1608.00512.
     .. [3] C. Haberstich, A. Nouy and G. Perrin, "Boosted optimal weighted least-squares", Mathematics of
        Computation 91, 2022, arXiv:1912.07075.
 
