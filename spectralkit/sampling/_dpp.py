@@ -392,6 +392,8 @@ def _draw(source, m):
     chosen, n_proposals = [], 0
     span, complement = np.empty((0, m)), None
     missing = m
+    # A thousand times the average: chance does that with probability exp(-1000), so rounding is at fault.
+    limit = 1000 * m * (1.0 + math.log(m)) + 10 * _BLOCK
     while missing:
         # About as many as are still needed, but no more inner products than a block of m has.
         size = min(_BLOCK, max(64, m), math.ceil(m * (1.0 + math.log(missing))))
@@ -402,6 +404,11 @@ def _draw(source, m):
         factor = np.empty((size, min(size, missing)))
         count, seen = accept_in_block(left @ left.T, thresholds, _FLOOR, missing, accepted, factor)
         n_proposals += seen
+        if n_proposals > limit:
+            raise np.linalg.LinAlgError(
+                f"{m - missing} of {m} points were found among {n_proposals} proposals: the "
+                "functions cannot be told apart where their measure lies. Take a lower degree, or less extreme exponents."
+            )
         if not count:
             continue
         accepted = accepted[:count]

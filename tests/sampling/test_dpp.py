@@ -396,3 +396,16 @@ def test_christoffel_weights(name):
     expected = np.zeros(basis.n_features)
     expected[0] = 1
     assert np.all(np.abs(reference.z_mean(Phi * weights[:, None], expected)) < 4.5)
+
+
+def test_functions_that_rounding_makes_equal():
+    """No draw goes on for ever, and none returns a wrong point."""
+
+    class Same:
+        rng = np.random.default_rng(0)
+
+        def propose(self, n):
+            return np.zeros((n, 1)), np.tile([1.0, 0.0, 0.0], (n, 1))
+
+    with pytest.raises(np.linalg.LinAlgError, match=r"1 of 3 points were found among .* Take a lower degree"):
+        _draw(Same(), 3)
