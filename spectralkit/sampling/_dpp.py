@@ -406,8 +406,9 @@ def _draw(source, m):
         n_proposals += seen
         if n_proposals > limit:
             raise np.linalg.LinAlgError(
-                f"{m - missing} of {m} points were found among {n_proposals} proposals: the "
-                "functions cannot be told apart where their measure lies. Take a lower degree, or less extreme exponents."
+                f"{m - missing} of {m} points were found among {n_proposals} proposals: the functions "
+                "cannot be told apart where their measure lies. Take a lower degree, or less extreme "
+                "exponents."
             )
         if not count:
             continue
