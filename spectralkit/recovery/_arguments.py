@@ -109,6 +109,42 @@ def as_vectors(name, X, sizes, what):
     raise ValueError(invalid(name, constraint, f"shape {tuple(X.shape)}"))
 
 
+def as_problem(Y, dictionaries):
+    """
+    Return what a linear inverse problem consists of, checked.
+
+    Parameters
+    ----------
+    Y : array of shape (M,), (M, L) or (m_1, .., m_I)
+        Measurements.
+    dictionaries : sequence of arrays of shape (m_i, n_i), or one such array
+        The factors.
+
+    Returns
+    -------
+    columns : array of shape (M, L)
+        The measurements in columns, in double precision.
+    factors : list of arrays of shape (m_i, n_i)
+        The factors, in double precision and of the same kind.
+    single : bool
+        Whether the measurements were one vector, and not columns.
+    dtype : str
+        Name of the dtype in which results come back.
+    xp : namespace
+        The namespace that all share.
+    """
+    Y = as_array("Y", Y)
+    factors, xp = as_factors("dictionaries", dictionaries, Y=Y)
+    check_finite("Y", Y, xp)
+    columns = as_vectors("Y", Y, tuple(f.shape[0] for f in factors), "the rows of the dictionaries")
+    named = {**{f"dictionaries[{i}]": factor for i, factor in enumerate(factors)}, "Y": Y}
+    dtype = common_dtype(named, xp)
+    working = dtype_of(xp, double(dtype))
+    single = Y.ndim == 1 or Y.shape[0] != columns.shape[0]
+    factors = [xp.astype(factor, working, copy=False) for factor in factors]
+    return xp.astype(columns, working, copy=False), factors, single, dtype, xp
+
+
 def common_dtype(arrays, xp):
     """Return the name of the dtype in which results for the named ``arrays`` come back."""
     names = [output_dtype_name(name, array.dtype) for name, array in arrays.items()]

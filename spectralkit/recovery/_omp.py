@@ -7,17 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectralkit._core.checks import check_integer, check_number, invalid
-from spectralkit._core.dtypes import dtype_of
 from spectralkit._core.namespaces import from_host
 from spectralkit._core.results import Result
 from spectralkit.recovery._arguments import (
-    as_array,
-    as_factors,
-    as_vectors,
+    as_problem,
     cast,
-    check_finite,
-    common_dtype,
-    double,
     power_of_two,
 )
 from spectralkit.recovery._gaussian import flat_indices, full_length, host_floats
@@ -116,20 +110,12 @@ def kronecker_omp(Y, dictionaries, *, n_nonzero, tol=0.0):
     True
     """
     tol = check_number("tol", tol, 0.0)
-    Y = as_array("Y", Y)
-    factors, xp = as_factors("dictionaries", dictionaries, Y=Y)
-    check_finite("Y", Y, xp)
+    columns, factors, single, dtype, xp = as_problem(Y, dictionaries)
     wanted = _counts(n_nonzero, factors)
-    columns = as_vectors("Y", Y, tuple(f.shape[0] for f in factors), "the rows of the dictionaries")
-    named = {**{f"dictionaries[{i}]": factor for i, factor in enumerate(factors)}, "Y": Y}
-    dtype = common_dtype(named, xp)
-    working = dtype_of(xp, double(dtype))
     shape = tuple(factor.shape[1] for factor in factors)
     # Powers of two keep squares in range; norms make correlations comparable.
-    unit = power_of_two(xp.astype(columns, working, copy=False), xp)
-    columns = xp.astype(columns, working, copy=False) / unit
-    units = [power_of_two(xp.astype(factor, working, copy=False), xp) for factor in factors]
-    factors = [xp.astype(f, working, copy=False) / u for f, u in zip(factors, units, strict=True)]
+    units, unit = [power_of_two(factor, xp) for factor in factors], power_of_two(columns, xp)
+    factors, columns = [f / u for f, u in zip(factors, units, strict=True)], columns / unit
     analysis = [adjoint_of(_unit_columns(factor, xp), xp) for factor in factors]
     chosen = [np.zeros(0, dtype=np.intp) for _ in factors]
     total = math.sqrt(float(xp.sum(squared_modulus(columns, xp))))
@@ -151,7 +137,6 @@ def kronecker_omp(Y, dictionaries, *, n_nonzero, tol=0.0):
         residual = columns - multiply(atoms, solution, xp)
         left, n_iter = math.sqrt(float(xp.sum(squared_modulus(residual, xp)))), n_iter + 1
     found = all(len(c) >= k for c, k in zip(chosen, wanted, strict=True))
-    single = Y.ndim == 1 or Y.shape[0] != columns.shape[0]
     coef = full_length(solution, chosen, shape, xp) * (unit / math.prod(units))
     relative = left / total if total > 0.0 else 0.0
     counts = ", ".join(str(len(c)) for c in chosen)

@@ -6,19 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectralkit._core.checks import invalid
-from spectralkit._core.dtypes import dtype_of
 from spectralkit._core.namespaces import from_host
 from spectralkit._core.results import Result
 from spectralkit.recovery._arguments import (
-    as_array,
-    as_factors,
     as_gammas,
-    as_vectors,
+    as_problem,
     cast,
-    check_finite,
     check_noise_var,
-    common_dtype,
-    double,
     power_of_two,
     real,
 )
@@ -111,18 +105,10 @@ def kronecker_posterior(Y, dictionaries, gammas, noise_var):
     >>> posterior.variance
     array([0.2, 0. , 0.2, 0. ])
     """
-    Y = as_array("Y", Y)
-    factors, xp = as_factors("dictionaries", dictionaries, Y=Y)
-    check_finite("Y", Y, xp)
     noise_var = check_noise_var(noise_var)
+    columns, factors, single, dtype, xp = as_problem(Y, dictionaries)
     gammas = as_gammas(gammas, factors)
-    columns = as_vectors("Y", Y, tuple(f.shape[0] for f in factors), "the rows of the dictionaries")
-    named = {**{f"dictionaries[{i}]": factor for i, factor in enumerate(factors)}, "Y": Y}
-    dtype = common_dtype(named, xp)
-    working = dtype_of(xp, double(dtype))
     # Powers of two, so that squares stay in range and nothing is rounded.
-    factors = [xp.astype(factor, working, copy=False) for factor in factors]
-    columns = xp.astype(columns, working, copy=False)
     units, unit = [power_of_two(factor, xp) for factor in factors], power_of_two(columns, xp)
     factors = [factor / u for factor, u in zip(factors, units, strict=True)]
     given = measurements(factors, columns / unit, xp)
@@ -145,7 +131,6 @@ def kronecker_posterior(Y, dictionaries, gammas, noise_var):
         for values in (factorisation.mean(relative_noise), factorisation.variance(relative_noise)[:, None])
     )
     scale = unit / math.prod(units)
-    single = Y.ndim == 1 or Y.shape[0] != columns.shape[0]
     return KroneckerPosterior(
         cast((mean[:, 0] if single else mean) * scale, dtype, xp),
         cast(variance[:, 0] * scale * scale, real(dtype), xp),

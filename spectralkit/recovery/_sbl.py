@@ -15,18 +15,12 @@ from spectralkit._core.checks import (
     invalid,
     warn_not_converged,
 )
-from spectralkit._core.dtypes import dtype_of
 from spectralkit._core.namespaces import from_host
 from spectralkit._core.results import Result
 from spectralkit.recovery._arguments import (
-    as_array,
-    as_factors,
-    as_vectors,
+    as_problem,
     cast,
-    check_finite,
     check_noise_var,
-    common_dtype,
-    double,
     power_of_two,
     real,
 )
@@ -40,7 +34,7 @@ from spectralkit.recovery._gaussian import (
     measurements,
 )
 from spectralkit.recovery._hyperparameters import coupling_matrix
-from spectralkit.recovery._products import squared_modulus
+from spectralkit.recovery._products import outer, squared_modulus
 from spectralkit.recovery._search import search
 
 METHODS = ("svd", "am", "ksbl")
@@ -222,9 +216,7 @@ def kronecker_sbl(
     tol = check_number("tol", tol, 0.0, open_low=True)
     max_iter = check_integer("max_iter", max_iter, 1)
     report = _counting(reporter(callback))
-    Y = as_array("Y", Y)
-    factors, xp = as_factors("dictionaries", dictionaries, Y=Y)
-    check_finite("Y", Y, xp)
+    columns, factors, single, dtype, xp = as_problem(Y, dictionaries)
     if noise_var is not None:
         noise_var = check_noise_var(noise_var)
     couplings = _per_factor("coupling", coupling, len(factors))
@@ -232,17 +224,7 @@ def kronecker_sbl(
         remedy = "Use method='am', or 'ksbl' for a single sweep."
         raise ValueError(invalid("coupling", "None or zeros with method='svd'", couplings, remedy))
     thresholds = _per_factor("prune", prune, len(factors), high=1.0)
-    sizes = tuple(factor.shape[0] for factor in factors)
-    columns = as_vectors("Y", Y, sizes, "the rows of the dictionaries")
-    named = {**{f"dictionaries[{i}]": factor for i, factor in enumerate(factors)}, "Y": Y}
-    dtype = common_dtype(named, xp)
-    working = dtype_of(xp, double(dtype))
-    problem = _normalised(
-        [xp.astype(factor, working, copy=False) for factor in factors],
-        xp.astype(columns, working, copy=False),
-        noise_var,
-        xp,
-    )
+    problem = _normalised(factors, columns, noise_var, xp)
     if problem.given is None:
         found = Hyperparameters([], problem.noise_var, change=0.0, converged=True)
     else:
@@ -250,7 +232,6 @@ def kronecker_sbl(
     status = _status(found, tol, max_iter, problem)
     if not (found.converged or found.stopped):
         warn_not_converged(f"kronecker_sbl with method={method!r}", found.change, tol, _remedy(max_iter))
-    single = Y.ndim == 1 or Y.shape[0] != columns.shape[0]
     return problem.result(found, single, dtype, status)
 
 
@@ -285,7 +266,7 @@ class _Problem:
         mean, variance = posterior.mean(found.noise_var), posterior.variance(found.noise_var)
         lengths = [length[indices] for length, indices in zip(self.lengths, kept, strict=True)]
         places = [alive[indices] for alive, indices in zip(self.alive, kept, strict=True)]
-        scale = from_host(self.unit / _outer_on_host(lengths), xp, mean)[:, None]
+        scale = from_host(self.unit / outer(lengths, np), xp, mean)[:, None]
         coef = full_length(mean * scale, places, self.shape, xp)
         coef_var = full_length(variance[:, None] * scale * scale, places, self.shape, xp)[:, 0]
         full = []
@@ -466,10 +447,3 @@ def _counting(report):
         return report(count, figure)
 
     return numbered
-
-
-def _outer_on_host(vectors):
-    product = np.ones(1)
-    for vector in vectors:
-        product = np.kron(product, vector)
-    return product
