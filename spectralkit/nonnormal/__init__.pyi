@@ -1,0 +1,9 @@
+from ._abscissas import eigenvalue_condition as eigenvalue_condition
+from ._abscissas import kreiss_constant as kreiss_constant
+from ._abscissas import numerical_abscissa as numerical_abscissa
+from ._abscissas import pseudospectral_abscissa as pseudospectral_abscissa
+from ._diagonalize import DiagonalizationResult as DiagonalizationResult
+from ._diagonalize import IllConditionedWarning as IllConditionedWarning
+from ._diagonalize import perturb_then_diagonalize as perturb_then_diagonalize
+from ._display import PseudospectrumDisplay as PseudospectrumDisplay
+from ._pseudospectrum import pseudospectrum as pseudospectrum

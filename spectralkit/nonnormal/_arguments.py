@@ -1,0 +1,54 @@
+"""Checks of square matrices that the functions of this family share."""
+
+import math
+
+import array_api_compat
+import numpy as np
+import scipy.sparse.linalg
+
+from spectralkit._core.checks import invalid
+from spectralkit._core.dtypes import working_dtype_name
+from spectralkit._core.namespaces import array_namespace, is_numpy, library_name
+
+
+def as_square(name, A):
+    """Return a finite square matrix in double precision, and the dtype name of the results."""
+    if array_api_compat.is_array_api_obj(A) and not is_numpy(array_namespace(A=A)):
+        given = f"an array of {library_name(array_namespace(A=A))}"
+        remedy = "Copy it to the host: nonsymmetric eigenproblems are solved by LAPACK."
+        raise TypeError(invalid(name, "a NumPy array", given, remedy))
+    A = np.asarray(A)
+    dtype = working_dtype_name(name, A.dtype)
+    if A.ndim != 2 or A.shape[0] != A.shape[1]:
+        raise ValueError(invalid(name, "square", f"shape {A.shape}"))
+    if not A.size:
+        raise ValueError(invalid(name, "non-empty", f"shape {A.shape}"))
+    A = A.astype(np.complex128 if dtype.startswith("complex") else np.float64)
+    if not np.isfinite(A).all():
+        raise ValueError(invalid(name, "finite", "NaN or infinity"))
+    return A, dtype
+
+
+def power_of_two(A):
+    """Return the power of two at or below the largest modulus of the entries; 1 for zeros."""
+    largest = float(np.max(np.abs(A)))
+    # Not the smallest subnormals: their inverses overflow.
+    return math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1000)) if largest > 0.0 else 1.0
+
+
+def complex_name(dtype):
+    """Return the complex dtype name of the same precision."""
+    return {"float32": "complex64", "float64": "complex128"}.get(dtype, dtype)
+
+
+def real_name(dtype):
+    """Return the real dtype name of the same precision."""
+    return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
+
+
+def spectral_norm(M):
+    """Return the 2-norm of a matrix, by iteration where all singular values would cost too much."""
+    if len(M) <= 200:
+        return float(np.linalg.norm(M, 2))
+    start = np.random.default_rng(0).standard_normal(len(M))
+    return float(scipy.sparse.linalg.svds(M, 1, v0=start, return_singular_vectors=False)[0])
