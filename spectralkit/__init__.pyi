@@ -1,7 +1,10 @@
 from . import callbacks as callbacks
 from . import datasets as datasets
+from . import equivariant as equivariant
+from . import nonnormal as nonnormal
 from . import recovery as recovery
 from . import sampling as sampling
+from . import statespace as statespace
 from . import streaming as streaming
 from . import testing as testing
 from . import transport as transport

@@ -18,7 +18,8 @@ def eigenvalue_condition(A):
     Return the condition numbers of the eigenvalues.
 
     An eigenvalue moves by at most about its condition number times the norm of a small perturbation. All
-    are 1 for a normal matrix. Cost `O(n^3)`, one eigendecomposition with left and right vectors.
+    are 1 for a normal matrix without repeated eigenvalues. Cost `O(n^3)`, one eigendecomposition with left
+    and right vectors.
 
     Parameters
     ----------

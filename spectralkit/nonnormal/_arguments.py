@@ -13,11 +13,7 @@ from spectralkit._core.namespaces import array_namespace, is_numpy, library_name
 
 def as_square(name, A):
     """Return a finite square matrix in double precision, and the dtype name of the results."""
-    if array_api_compat.is_array_api_obj(A) and not is_numpy(array_namespace(A=A)):
-        given = f"an array of {library_name(array_namespace(A=A))}"
-        remedy = "Copy it to the host: nonsymmetric eigenproblems are solved by LAPACK."
-        raise TypeError(invalid(name, "a NumPy array", given, remedy))
-    A = np.asarray(A)
+    A = _on_host(name, A)
     dtype = working_dtype_name(name, A.dtype)
     if A.ndim != 2 or A.shape[0] != A.shape[1]:
         raise ValueError(invalid(name, "square", f"shape {A.shape}"))
@@ -27,6 +23,37 @@ def as_square(name, A):
     if not np.isfinite(A).all():
         raise ValueError(invalid(name, "finite", "NaN or infinity"))
     return A, dtype
+
+
+def as_points(z):
+    """Return finite complex points."""
+    points = _on_host("z", z)
+    if points.dtype.kind not in "biufc":
+        raise TypeError(invalid("z", "numeric", f"dtype {points.dtype}", "Give real or complex numbers."))
+    points = points.astype(np.complex128)
+    if not np.isfinite(points).all():
+        raise ValueError(invalid("z", "finite", "NaN or infinity"))
+    return points
+
+
+def as_reals(name, values):
+    """Return real numbers in double precision."""
+    values = _on_host(name, values)
+    if values.dtype.kind not in "biuf":
+        raise TypeError(invalid(name, "real numbers", f"dtype {values.dtype}"))
+    return values.astype(np.float64)
+
+
+def _on_host(name, array):
+    """Return a NumPy array, of nothing that another library made."""
+    if array_api_compat.is_array_api_obj(array) and not is_numpy(array_namespace(array=array)):
+        given = f"an array of {library_name(array_namespace(array=array))}"
+        remedy = "Copy it to the host: nonsymmetric eigenproblems are solved by LAPACK."
+        raise TypeError(invalid(name, "a NumPy array", given, remedy))
+    try:
+        return np.asarray(array)
+    except ValueError:
+        raise ValueError(invalid(name, "an array", "rows of different lengths")) from None
 
 
 def power_of_two(A):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import operator
 import warnings
 from dataclasses import dataclass, field
 
@@ -11,7 +12,13 @@ import scipy.linalg
 from spectralkit._core.checks import check_integer, check_number, check_option, invalid
 from spectralkit._core.random import as_entropy, block_rng
 from spectralkit._core.results import Result
-from spectralkit.nonnormal._arguments import as_square, complex_name, power_of_two, spectral_norm
+from spectralkit.nonnormal._arguments import (
+    as_points,
+    as_square,
+    complex_name,
+    power_of_two,
+    spectral_norm,
+)
 
 METHODS, STRUCTURES = ("random", "optimize"), ("none", "skew", "auto")
 # Descent ends when the logarithm of the objective falls by less than this.
@@ -144,6 +151,9 @@ class DiagonalizationResult(Result):
         numpy.linalg.LinAlgError
             If ``z`` is an eigenvalue.
         """
+        z = as_points(z)
+        if z.ndim:
+            raise ValueError(invalid("z", "one number", f"shape {z.shape}"))
         z = complex(z)
         if np.any(self.eigenvalues == z):
             raise np.linalg.LinAlgError(f"the resolvent has a pole at z={z}, an eigenvalue.")
@@ -166,8 +176,9 @@ def perturb_then_diagonalize(
         A real or complex matrix, on the host.
     eps : float or "auto", default="auto"
         Norm of the perturbation relative to that of ``A``, in the 2-norm. What is computed from the result
-        is exact for a matrix at that distance: it is the accuracy. "auto" is the root of the rounding unit,
-        about which the sum of both errors is least. The condition number grows as 1/eps.
+        is exact for a matrix at that distance: it is the accuracy. The condition number grows as 1/eps.
+        "auto" is for functions of the matrix that are as accurate as double precision allows: the root of
+        the rounding unit, where both errors balance, and the perturbation that is best for their sum.
     method : str, default="random"
         "random": the best of ``n_trials`` perturbations, random ones and those of structure; "optimize":
         descent from the best of them.
@@ -211,8 +222,10 @@ def perturb_then_diagonalize(
     squared condition numbers of the eigenvalues, whose root times √n bounds the condition number of V [1]_.
     All perturbations lie on the sphere of radius ``eps ||A||``: random ones with equal singular values; for
     "skew" plus and minus the unitary polar factor of the skew part of A, which moves its eigenvalues apart;
-    for "none" those of A itself, and a single entry in either corner, which is best for a Jordan block. A
-    normal matrix is diagonalized by its Schur form, without a perturbation, and so is any matrix whose own
+    for "none" those of A itself; and a single entry in either corner, which is best for a Jordan block, or
+    a skew pair. With a number for ``eps`` the best has the least objective; with "auto" the least sum of its
+    Frobenius norm and of rounding, u times the condition number, relative to A. A normal matrix is
+    diagonalized by its Schur form, without a perturbation, and so is any matrix whose own
     eigenvectors are no worse.
 
     Descent follows the gradient inside the ball. Its first step is a tenth of the radius, the next ones twice
@@ -248,25 +261,27 @@ def perturb_then_diagonalize(
     A, dtype = as_square("A", A)
     if isinstance(eps, str):
         check_option("eps", eps, ("auto",))
-        eps, allowance = math.sqrt(np.finfo(dtype).eps), 10.0
+        eps, allowance = None, 10.0
     else:
         eps = check_number("eps", eps, 0.0, open_low=True, remedy="It is relative to the norm of A.")
         allowance = 1.1
     scale = power_of_two(A)
-    problem = _Problem.of(A / scale, eps, structure)
+    problem = _Problem.of(A / scale, math.sqrt(np.finfo(dtype).eps) if eps is None else eps, structure)
     best, n_iter, ended = problem.normal(), 0, True
     if best is None:
         zero = problem.decompose(np.zeros_like(A))
-        best, n_iter = problem.best_of(n_trials, entropy), n_trials
+        cost = problem.total_error if eps is None else operator.attrgetter("objective")
+        best, n_iter = min(problem.perturbed(n_trials, entropy), key=cost), n_trials
         if method == "optimize":
             best, n_iter, ended = problem.descend(best, max_iter)
-        # No perturbation is best only where nothing is lost by it.
-        if zero.objective <= best.objective and problem.is_exact(zero):
+        # A perturbation has to gain something, and no perturbation is best only where nothing is lost by it.
+        is_best = math.isfinite(zero.objective) and zero.objective <= (1.0 + _TOL) * best.objective
+        if is_best and problem.is_exact(zero):
             best, ended = zero, True
     if not math.isfinite(best.objective):
         raise np.linalg.LinAlgError(
-            f"eigenvectors are dependent after perturbations of relative norm {eps:.1e}: eps is below what "
-            "double precision resolves. Raise it, or n_trials."
+            f"eigenvectors are dependent after perturbations of norm {problem.radius * scale:.1e}: eps is "
+            "below what double precision resolves. Raise it, or n_trials."
         )
     return _result(problem, best, allowance, scale, dtype, n_iter, ended, max_iter)
 
@@ -373,16 +388,25 @@ class _Problem:
         allowed = 10.0 * len(V) * _UNIT * float(np.linalg.norm(eigen.basis, 2) * np.linalg.norm(inverse, 2))
         return spectral_norm(self.A - (V * eigen.values) @ inverse) <= allowed * self.norm
 
-    def best_of(self, n_trials, entropy):
-        """Return the best of perturbations on the sphere: the first one random, then those of structure."""
-        tried = itertools.islice(self._perturbations(entropy), n_trials)
-        return min(map(self.decompose, tried), key=lambda eigen: eigen.objective)
+    def total_error(self, eigen):
+        """Return what perturbation and rounding add up to in functions of the matrix, relatively."""
+        if self.norm == 0.0 or not math.isfinite(eigen.objective):
+            return eigen.objective
+        condition = math.sqrt(len(self.A) * eigen.objective)  # an upper bound
+        return float(np.linalg.norm(eigen.E)) / self.norm + _UNIT * condition
+
+    def perturbed(self, n_trials, entropy):
+        """Yield the eigendecompositions of perturbed matrices."""
+        return map(self.decompose, itertools.islice(self._perturbations(entropy), n_trials))
 
     def _perturbations(self, entropy):
+        """Yield perturbations on the sphere: the first one random, then those of structure."""
         yield self._random(block_rng(entropy, 0))
-        if not self.is_skew:
-            corner = np.zeros_like(self.A)
-            corner[-1, 0] = self.radius
+        corner = np.zeros_like(self.A)
+        corner[-1, 0] = self.radius
+        if self.is_skew:
+            yield corner.T - corner
+        else:
             yield corner
             yield corner.T.copy()
         polar = self._polar_factor()

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from spectralkit._core.checks import check_integer, invalid
-from spectralkit.nonnormal._arguments import as_square, spectral_norm
+from spectralkit.nonnormal._arguments import as_reals, as_square, spectral_norm
 from spectralkit.nonnormal._pseudospectrum import pseudospectrum
 
 
@@ -89,7 +89,7 @@ class PseudospectrumDisplay:
         norm = spectral_norm(A)
         if bounds is None:
             bounds = _surroundings(eigenvalues, norm)
-        bounds = np.asarray(bounds, dtype=np.float64)
+        bounds = as_reals("bounds", bounds)
         if bounds.shape != (4,) or not np.isfinite(bounds).all() or np.any(bounds[1::2] <= bounds[::2]):
             remedy = "Each end is above its beginning."
             raise ValueError(invalid("bounds", "(left, right, lower, upper)", bounds.tolist(), remedy))
@@ -106,7 +106,8 @@ class PseudospectrumDisplay:
         ax : Axes or None, default=None
             Where to draw; None for a new figure.
         levels : sequence of floats or None, default=None
-            Values of ε, increasing; None for about eight, at round powers of ten.
+            Values of ε, increasing; None for about eight, at round powers of ten. Two or more get a
+            colour bar.
         cmap : str or Colormap, default="viridis"
             Colours of the lines.
 
@@ -118,31 +119,34 @@ class PseudospectrumDisplay:
         import matplotlib.pyplot as plt
         from matplotlib.ticker import FuncFormatter
 
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.2, 5.0), layout="constrained")
-        self.ax_, self.figure_ = ax, ax.figure
         sigma = np.asarray(self.sigma, dtype=np.float64)
         floor = max(self.resolution, 1e-300)
         logarithm = np.log10(np.maximum(sigma, 0.1 * floor))
         if levels is None:
             exponents = _exponents(logarithm, math.log10(floor))
         else:
-            levels = np.asarray(levels, dtype=np.float64)
-            if levels.ndim != 1 or not np.all(levels > 0.0) or not np.all(np.diff(levels) > 0.0):
-                raise ValueError(invalid("levels", "positive and increasing", levels.tolist()))
+            levels = as_reals("levels", levels)
+            valid = levels.ndim == 1 and levels.size and np.isfinite(levels).all() and levels[0] > 0.0
+            if not valid or np.any(np.diff(levels) <= 0.0):
+                raise ValueError(invalid("levels", "positive, finite and increasing", levels.tolist()))
             exponents = np.log10(levels)
-        lines = ax.contour(self.x, self.y, logarithm, levels=exponents, cmap=cmap, linewidths=1.1)
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6.2, 5.0), layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        if exponents.size:
+            lines = ax.contour(self.x, self.y, logarithm, levels=exponents, cmap=cmap, linewidths=1.1)
         ax.plot(self.eigenvalues.real, self.eigenvalues.imag, "k.", markersize=4, label="eigenvalues")
         if self.x[0] < 0.0 < self.x[-1]:
             ax.axvline(0.0, color="0.6", linewidth=0.7, zorder=0)
         ax.set(xlabel="Re z", ylabel="Im z", xlim=self.x[[0, -1]], ylim=self.y[[0, -1]])
         ax.set_aspect("equal", adjustable="box")
-        bar = ax.figure.colorbar(lines, ax=ax, label="ε", fraction=0.046, pad=0.04)
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda e, _: f"$10^{{{e:g}}}$"))
-        bar.set_ticks(exponents)
-        for line in bar.ax.collections:
-            line.set_linewidth(6.0)
-        bar.outline.set_visible(False)
+        if exponents.size > 1:
+            bar = ax.figure.colorbar(lines, ax=ax, label="ε", fraction=0.046, pad=0.04)
+            bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda e, _: f"$10^{{{e:g}}}$"))
+            bar.set_ticks(exponents)
+            for line in bar.ax.collections:
+                line.set_linewidth(6.0)
+            bar.outline.set_visible(False)
         return self
 
 

@@ -1,11 +1,13 @@
 """Pseudospectra: the smallest singular value of zI - A over a grid."""
 
+import math
+
 import numpy as np
 import scipy.linalg
 
-from spectralkit._core.checks import check_number, invalid
+from spectralkit._core.checks import check_number
 from spectralkit._core.parallel import block_ranges
-from spectralkit.nonnormal._arguments import as_square, power_of_two, real_name, spectral_norm
+from spectralkit.nonnormal._arguments import as_points, as_square, power_of_two, real_name, spectral_norm
 from spectralkit.nonnormal._pseudospectrum_numba import (
     lanczos_step,
     largest_ritz_value,
@@ -76,20 +78,10 @@ def pseudospectrum(A, z, *, tol=1e-6):
     tol = check_number("tol", tol, 0.0, 1.0, open_low=True, open_high=True)
     A, dtype = as_square("A", A)
     points = as_points(z)
-    scale = power_of_two(A)
+    # A power of two, and so large that the points stay in range as well.
+    largest = float(np.max(np.abs(points), initial=0.0))
+    scale = max(power_of_two(A), math.ldexp(1.0, math.frexp(largest)[1] - 1000))
     return (scale * smallest_singular_values(A / scale, points / scale, tol)).astype(real_name(dtype))
-
-
-def as_points(z):
-    """Return finite complex points."""
-    try:
-        points = np.asarray(z, dtype=complex)
-    except (TypeError, ValueError):
-        remedy = "Give real or complex numbers."
-        raise TypeError(invalid("z", "numeric", type(z).__name__, remedy)) from None
-    if not np.isfinite(points).all():
-        raise ValueError(invalid("z", "finite", "NaN or infinity"))
-    return points
 
 
 def smallest_singular_values(A, points, tol):
@@ -152,7 +144,8 @@ class _Sweeps:
         alpha, beta = np.empty((_MAX_ITER, z.size)), np.zeros((_MAX_ITER + 1, z.size))
         theta, calm = np.zeros(z.size), np.zeros(z.size, dtype=int)
         for k in range(_MAX_ITER):
-            Y = self._apply(Q, shifts)
+            with np.errstate(all="ignore"):  # close to multiple eigenvalues the inverse overflows
+                Y = self._apply(Q, shifts)
             lanczos_step(Y, Q, P, beta[k - 1], alpha[k], beta[k])
             P, Q = Q, P
             before = theta.copy()

@@ -9,7 +9,7 @@ import numpy as np
 from spectralkit._core.jit import njit
 
 # The smallest pivot, relative to a matrix of norm about 1: below it a shift is an eigenvalue.
-_TINY = 1e-60
+_TINY = 1e-30
 _BISECTIONS = 52
 
 
@@ -29,7 +29,9 @@ def solve_upper(T, z, X):
         tr, ti = T[i, i].real, T[i, i].imag
         for s in range(m):
             dr, di = zr[s] - tr, zi[s] - ti
-            scale = 1.0 / max(dr * dr + di * di, _TINY)
+            square = dr * dr + di * di
+            dr = dr if square > _TINY * _TINY else _TINY
+            scale = 1.0 / max(square, _TINY * _TINY)
             ar, ai = xr[s], xi[s]
             xr[s] = (ar * dr + ai * di) * scale
             xi[s] = (ai * dr - ar * di) * scale
@@ -51,7 +53,9 @@ def solve_adjoint(T, z, X):
         tr, ti = T[i, i].real, T[i, i].imag
         for s in range(m):
             dr, di = zr[s] - tr, zi[s] - ti
-            scale = 1.0 / max(dr * dr + di * di, _TINY)
+            square = dr * dr + di * di
+            dr = dr if square > _TINY * _TINY else _TINY
+            scale = 1.0 / max(square, _TINY * _TINY)
             ar, ai = xr[s], xi[s]
             xr[s] = (ar * dr - ai * di) * scale
             xi[s] = (ai * dr + ar * di) * scale

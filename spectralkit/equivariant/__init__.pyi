@@ -1,0 +1,9 @@
+from ._convolution import gaunt_convolution as gaunt_convolution
+from ._gaunt import gaunt_coefficients as gaunt_coefficients
+from ._harmonics import spherical_harmonics as spherical_harmonics
+from ._invariants import SphericalInvariants as SphericalInvariants
+from ._power import gaunt_power as gaunt_power
+from ._product import GauntTensorProduct as GauntTensorProduct
+from ._product import gaunt_tensor_product as gaunt_tensor_product
+from ._rotations import rotate as rotate
+from ._rotations import wigner_d as wigner_d

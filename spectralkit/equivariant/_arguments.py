@@ -1,0 +1,74 @@
+"""Checks of coefficients and vectors that the functions of this family share."""
+
+import math
+
+import array_api_compat
+import numpy as np
+
+from spectralkit._core.checks import check_integer, invalid
+from spectralkit._core.dtypes import dtype_of, working_dtype_name
+from spectralkit._core.namespaces import array_namespace
+
+
+def as_real(name, value):
+    """Return a real array in its working dtype, and its namespace; NaN and infinity are let through."""
+    if not array_api_compat.is_array_api_obj(value):
+        try:
+            value = np.asarray(value)
+        except ValueError:
+            remedy = "Give all rows one length."
+            raise ValueError(
+                invalid(name, "an array of numbers", "rows of different lengths", remedy)
+            ) from None
+    elif array_api_compat.is_torch_array(value):
+        value = value.detach()  # gradients are not recorded
+    dtype = working_dtype_name(name, value.dtype, allow_complex=False)
+    xp = array_namespace(**{name: value})
+    return xp.astype(value, dtype_of(xp, dtype), copy=False), xp
+
+
+def as_coefficients(name, value):
+    """Return real coefficients of spherical harmonics, their namespace and largest degree."""
+    value, xp = as_real(name, value)
+    lmax = math.isqrt(value.shape[-1]) - 1 if value.ndim else -1
+    if lmax < 0 or (lmax + 1) ** 2 != value.shape[-1]:
+        remedy = "Its last axis has one entry for each harmonic."
+        constraint = "of shape (..., (lmax + 1)**2)"
+        raise ValueError(invalid(name, constraint, f"shape {tuple(value.shape)}", remedy))
+    return value, xp, lmax
+
+
+def as_vectors(name, value):
+    """Return finite vectors of three components, and their namespace."""
+    value, xp = as_real(name, value)
+    if value.ndim < 1 or value.shape[-1] != 3:
+        raise ValueError(invalid(name, "of shape (..., 3)", f"shape {tuple(value.shape)}"))
+    if not bool(xp.all(xp.isfinite(value))):
+        raise ValueError(invalid(name, "finite", "NaN or infinity", "Drop those vectors."))
+    return value, xp
+
+
+def as_unit_vectors(name, value):
+    """Return vectors in float64, normalised without overflow."""
+    value, xp = as_vectors(name, value)
+    value = xp.astype(value, xp.float64)
+    largest = xp.max(xp.abs(value), axis=-1, keepdims=True)
+    if bool(xp.any(largest == 0.0)):
+        raise ValueError(invalid(name, "non-zero", "a zero vector", "It has no direction: drop it."))
+    value = value / largest
+    return value / xp.sqrt(xp.sum(value * value, axis=-1, keepdims=True)), xp
+
+
+def check_degree(name, value, high=None, remedy=""):
+    """Return a degree of harmonics."""
+    return check_integer(name, value, 0, high, remedy)
+
+
+def degrees(lmax):
+    """Return the degree of each coefficient."""
+    return np.repeat(np.arange(lmax + 1), 2 * np.arange(lmax + 1) + 1)
+
+
+def common_dtype(xp, *arrays):
+    """Return the floating dtype of a result of these arrays: that of the widest."""
+    return arrays[0].dtype if len(arrays) == 1 else xp.result_type(*arrays)
