@@ -69,6 +69,8 @@ def memory_in_diagonal_form():
     found, seconds = timed(ours, A, B, "auto")
     dense, peer_seconds = timed(expm, A, B)
 
+    part, plain = (errors[name][list(sizes).index(n)] for name in ("normal part, S4D", "numpy.linalg.eig"))
+
     figure, left, right = panels(5.4, 5.0)
     x = np.linspace(-1.0, 1.0, 1001)[1:]
     recalled = np.polynomial.legendre.legvander(x, n - 1) * np.sqrt(2.0 * np.arange(n) + 1.0) @ found
@@ -93,11 +95,10 @@ def memory_in_diagonal_form():
         peer="scipy.linalg.expm",
         peer_seconds=peer_seconds,
         sentence=(
-            "The matrix has no eigenvectors that double precision could hold; one at a relative distance of "
-            "1.5e-8 has, and its states are those of the model; the error is against the closed form, an "
-            f"integral of Legendre polynomials (the normal part of the matrix: "
-            f"{errors['normal part, S4D'][7]:.1e}; eig: {errors['numpy.linalg.eig'][7]:.0e}; the peer's dense "
-            f"recurrence: {np.linalg.norm(dense - exact) / np.linalg.norm(exact):.0e})."
+            "The matrix has no eigenvectors that double precision could hold; one at a relative distance "
+            "of 1.5e-8 has, and its states are those of the model; the error is against the closed form, an "
+            f"integral of Legendre polynomials (the normal part of the matrix: {part:.1e}; eig: {plain:.0e}; "
+            f"the peer's dense recurrence: {np.linalg.norm(dense - exact) / np.linalg.norm(exact):.0e})."
         ),
         figure=figure,
     )
@@ -148,9 +149,9 @@ def seven_shuffles():
         peer_seconds=peer_seconds,
         sentence=(
             "The eigenvalues say that a shuffle halves the distance from randomness, but for four shuffles "
-            f"nothing happens ({distance[5]:.2f} after five, {distance[7]:.2f} after seven): some matrices at "
-            "a distance of 0.1 nearly have an eigenvalue on the unit circle, dotted; the error is against a "
-            "singular value decomposition at each point."
+            f"nothing happens ({distance[5]:.2f} after five, {distance[7]:.2f} after seven): some matrices "
+            "at a distance of 0.1 nearly have an eigenvalue on the unit circle, dotted; the error is against "
+            "a singular value decomposition at each point."
         ),
         figure=figure,
     )
@@ -180,7 +181,7 @@ def _memory(n, row, ages):
 
 
 def _riffle(cards):
-    """Return the transition matrix of the number of rising sequences and its limit, from exact arithmetic."""
+    """Return the transition matrix of the number of rising sequences, and its limit."""
     eulerian = [1]
     for m in range(2, cards + 1):
         padded = [0, *eulerian, 0]
