@@ -6,6 +6,7 @@ from . import recovery as recovery
 from . import sampling as sampling
 from . import statespace as statespace
 from . import streaming as streaming
+from . import structured as structured
 from . import testing as testing
 from . import transport as transport
 from ._core.parallel import threads as threads

@@ -3,15 +3,20 @@
 import math
 
 import array_api_compat
+import array_api_compat.numpy as numpy_namespace
 import numpy as np
 
 from spectralkit._core.checks import check_integer, invalid
 from spectralkit._core.dtypes import dtype_of, working_dtype_name
 from spectralkit._core.namespaces import array_namespace
 
+_KEPT = (np.dtype(np.float32), np.dtype(np.float64))
+
 
 def as_real(name, value):
     """Return a real array in its working dtype, and its namespace; NaN and infinity are let through."""
+    if type(value) is np.ndarray and value.dtype in _KEPT:
+        return value, numpy_namespace  # the checks below take as long as a product of low degree
     if not array_api_compat.is_array_api_obj(value):
         try:
             value = np.asarray(value)
@@ -57,6 +62,18 @@ def as_unit_vectors(name, value):
         raise ValueError(invalid(name, "non-zero", "a zero vector", "It has no direction: drop it."))
     value = value / largest
     return value / xp.sqrt(xp.sum(value * value, axis=-1, keepdims=True)), xp
+
+
+def broadcast_shape(**shapes):
+    """Return the leading axes of arrays, each given with the number of its own last axes, broadcast."""
+    try:
+        leading = [tuple(array.shape[: array.ndim - own]) for array, own in shapes.values()]
+        return np.broadcast_shapes(*leading)
+    except ValueError:
+        names = list(shapes)
+        found = [str(tuple(array.shape)) for array, _ in shapes.values()]
+        names, found = (", ".join(words[:-1]) + " and " + words[-1] for words in (names, found))
+        raise ValueError(invalid(names, "of leading axes that broadcast", found)) from None
 
 
 def check_degree(name, value, high=None, remedy=""):

@@ -8,7 +8,13 @@ import numpy as np
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_of, output_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host
-from spectralkit.equivariant._arguments import as_coefficients, as_real, as_unit_vectors, check_degree
+from spectralkit.equivariant._arguments import (
+    as_coefficients,
+    as_real,
+    as_unit_vectors,
+    broadcast_shape,
+    check_degree,
+)
 from spectralkit.equivariant._legendre import gauss_legendre, legendre_functions
 from spectralkit.equivariant._rotations import quarter_turn, turn
 
@@ -80,13 +86,7 @@ def gaunt_convolution(x, directions, radial, *, lmax_out=None):
     highest = lmax + lmax_filter
     remedy = "Above lmax + l_filter there is nothing."
     lmax_out = highest if lmax_out is None else check_degree("lmax_out", lmax_out, highest, remedy)
-    try:
-        shapes = (tuple(array.shape[:-1]) for array in (x, directions, radial))
-        shape = np.broadcast_shapes(*shapes)
-    except ValueError:
-        found = f"{tuple(x.shape)}, {tuple(directions.shape)} and {tuple(radial.shape)}"
-        names = "x, directions and radial"
-        raise ValueError(invalid(names, "of leading axes that broadcast", found)) from None
+    shape = broadcast_shape(x=(x, 1), directions=(directions, 1), radial=(radial, 1))
     alpha = xp.atan2(directions[..., 1], directions[..., 0])
     across = xp.sqrt(directions[..., 0] ** 2 + directions[..., 1] ** 2)
     beta = xp.atan2(across, directions[..., 2])

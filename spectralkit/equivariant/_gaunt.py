@@ -71,7 +71,7 @@ def _coefficients(l1, l2, l3):
     values = np.concatenate([values for _, values in found])
     # Some vanish that no rule forbids; quadrature leaves rounding errors there.
     order = np.lexsort(indices.T[::-1])
-    order = order[np.abs(values[order]) > 1e-12]
+    order = order[np.abs(values[order]) > 1e-14]
     return indices[order], values[order]
 
 

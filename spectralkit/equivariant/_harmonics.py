@@ -75,7 +75,7 @@ def spherical_harmonics(lmax, xyz, *, polar_axis="z"):
         rows = np.stack([x.ravel(), y.ravel(), z.ravel()], axis=1)
         out = np.empty((len(rows), (lmax + 1) ** 2), dtype=np.float32 if dtype == np.float32 else np.float64)
         harmonics(rows, sectoral, a, b, out)
-        return out.reshape(*directions.shape[:-1], -1).astype(dtype, copy=False)
+        return out.reshape(*directions.shape[:-1], out.shape[1]).astype(dtype, copy=False)
     return xp.astype(xp.stack(_rows(lmax, x, y, z, sectoral, a, b), axis=-1), dtype, copy=False)
 
 

@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from spectralkit._core.checks import check_flag, check_integer, check_number, invalid
-from spectralkit._core.namespaces import array_namespace, from_host, library_name, to_host
+from spectralkit._core.namespaces import array_namespace, from_host, to_host
 from spectralkit.base import unchanged_on_error
 from spectralkit.equivariant._arguments import as_real, degrees
 from spectralkit.equivariant._harmonics import spherical_harmonics
@@ -147,7 +147,10 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
             for name in ("type_column", "weight_column"):
                 if getattr(self, name) is not None:
                     remedy = "The first three columns are coordinates."
-                    check_integer(name, getattr(self, name), 3, self.n_features_in_ - 1, remedy)
+                    column = check_integer(name, getattr(self, name), 3, remedy=remedy)
+                    if column >= self.n_features_in_:
+                        constraint = f"below the number of columns, {self.n_features_in_}"
+                        raise ValueError(invalid(name, constraint, column))
             if len(set(columns)) != self.n_features_in_ - 3:
                 remedy = "Name the other columns by type_column and weight_column."
                 given = f"{self.n_features_in_} columns, {len(set(columns))} of them named"
@@ -236,7 +239,8 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
             if not float(total) > 0.0:
                 raise ValueError(invalid("X", "clouds of some weight", "weights that are all 0"))
             points = points - xp.sum(points * (mass / total)[:, None], axis=0)
-        return points, xp.linalg.vector_norm(points, axis=1), weights
+        scale = float(xp.max(xp.abs(points))) or 1.0  # squares must not under- or overflow
+        return points, scale * xp.linalg.vector_norm(points / scale, axis=1), weights
 
     def _density(self, cloud, xp):
         """Return the coefficients of shape (channels, (lmax + 1)**2)."""
@@ -299,6 +303,8 @@ def _as_clouds(X):
     if array_api_compat.is_array_api_obj(X) and X.ndim != 3:
         remedy = "A single cloud goes into a list: [X]."
         raise ValueError(invalid("X", "a list of clouds", f"shape {tuple(X.shape)}", remedy))
+    if not np.iterable(X):
+        raise TypeError(invalid("X", "a list of clouds", f"type {type(X).__name__}"))
     parts = [X[i, ...] for i in range(X.shape[0])] if array_api_compat.is_array_api_obj(X) else list(X)
     if not parts:
         raise ValueError(invalid("X", "a list of at least one cloud", "an empty one"))
@@ -308,10 +314,8 @@ def _as_clouds(X):
         cloud, xp = as_real(name, cloud)
         if cloud.ndim != 2 or cloud.shape[0] < 1 or cloud.shape[1] < 3:
             raise ValueError(invalid(name, "of shape (n, 3 or more)", f"shape {tuple(cloud.shape)}"))
-        if clouds and array_namespace(X=clouds[0]) is not xp:
-            given = f"a {library_name(xp)} array"
-            remedy = "Convert it explicitly."
-            raise TypeError(invalid(name, "of the library of X[0]", given, remedy))
+        if clouds:
+            array_namespace(**{"X[0]": clouds[0], name: cloud})
         if clouds and cloud.shape[1] != clouds[0].shape[1]:
             constraint = f"of {clouds[0].shape[1]} columns, as X[0]"
             raise ValueError(invalid(name, constraint, f"shape {tuple(cloud.shape)}"))

@@ -3,12 +3,19 @@
 import functools
 import math
 
+import array_api_compat
 import numpy as np
 
 from spectralkit._core.checks import check_option, invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host, is_numpy
-from spectralkit.equivariant._arguments import as_coefficients, as_real, check_degree, degrees
+from spectralkit.equivariant._arguments import (
+    as_coefficients,
+    as_real,
+    broadcast_shape,
+    check_degree,
+    degrees,
+)
 from spectralkit.equivariant._fourier import TorusTransform
 from spectralkit.equivariant._gaunt import gaunt_coefficients
 from spectralkit.equivariant._octant import OctantGrid
@@ -94,14 +101,18 @@ def gaunt_tensor_product(x1, x2, *, lmax_out=None, method="auto", w1=None, w2=No
     weights = {name: w for name, w in (("w1", w1), ("w2", w2), ("w3", w3)) if w is not None}
     array_namespace(x1=x1, x2=x2, out=out, **weights)
     lmax_out = _degree_out(lmax_out, lmax1 + lmax2)
-    x1, x2 = _weighted(x1, "w1", w1, lmax1, xp), _weighted(x2, "w2", w2, lmax2, xp)
+    x1, x2 = _weighted("x1", x1, "w1", w1, lmax1, xp), _weighted("x2", x2, "w2", w2, lmax2, xp)
     dtype = dtype_name(xp.result_type(x1, x2))
     y = _plan(lmax1, lmax2, lmax_out, method, dtype)._multiply(x1, x2, xp)
-    y = _weighted(y, "w3", w3, lmax_out, xp)
-    if len({output_dtype_name("x", dtype) for dtype in given}) == 1:
-        y = xp.astype(y, dtype_of(xp, output_dtype_name("x1", given[0])), copy=False)
+    y = _weighted("x1 * x2", y, "w3", w3, lmax_out, xp)
+    if any(dtype != y.dtype for dtype in given):
+        names = {output_dtype_name("x1", dtype) for dtype in given}
+        if len(names) == 1:
+            y = xp.astype(y, dtype_of(xp, names.pop()), copy=False)
     if out is None:
         return y
+    if not array_api_compat.is_array_api_obj(out):
+        raise TypeError(invalid("out", "an array", f"type {type(out).__name__}"))
     if tuple(out.shape) != tuple(y.shape) or out.dtype != y.dtype:
         constraint = f"of shape {tuple(y.shape)} and dtype {dtype_name(y.dtype)}"
         given = f"shape {tuple(out.shape)} and dtype {dtype_name(out.dtype)}"
@@ -128,7 +139,7 @@ class GauntTensorProduct:
     method : str, default="auto"
         "sparse", "grid", "fft" or "auto": see `gaunt_tensor_product`.
     dtype : dtype, default=float64
-        float32 or float64, to which arguments are converted.
+        Either float32 or float64, to which arguments are converted.
 
     Attributes
     ----------
@@ -197,19 +208,17 @@ class GauntTensorProduct:
         return self._multiply(x1, x2, xp)
 
     def _multiply(self, x1, x2, xp):
-        try:
-            shape = np.broadcast_shapes(tuple(x1.shape[:-1]), tuple(x2.shape[:-1]))
-        except ValueError:
-            found = f"{tuple(x1.shape)} and {tuple(x2.shape)}"
-            raise ValueError(invalid("x1 and x2", "of leading axes that broadcast", found)) from None
+        # One product of low degree takes microseconds: what is not needed is not called.
+        shape = _leading_axes(x1, x2)
         dtype = dtype_of(xp, self.dtype)
         rows = []
         for x in (x1, x2):
-            x = xp.broadcast_to(xp.astype(x, dtype, copy=False), (*shape, x.shape[-1]))
-            rows.append(xp.reshape(x, (math.prod(shape), x.shape[-1])))
-        size = (self.lmax_out + 1) ** 2
-        y = self._rows(*rows, xp)
-        return xp.reshape(xp.astype(y, dtype, copy=False), (*shape, size))
+            x = xp.astype(x, dtype, copy=False)
+            if tuple(x.shape[:-1]) != shape:
+                x = xp.broadcast_to(x, (*shape, x.shape[-1]))
+            rows.append(x if x.ndim == 2 else xp.reshape(x, (math.prod(shape), x.shape[-1])))
+        y = xp.astype(self._rows(*rows, xp), dtype, copy=False)
+        return y if len(shape) == 1 else xp.reshape(y, (*shape, y.shape[-1]))
 
     def _rows(self, x1, x2, xp):
         lmaxs = (self.lmax1, self.lmax2)
@@ -225,12 +234,24 @@ class GauntTensorProduct:
         return y
 
 
+def _leading_axes(x1, x2):
+    """Return the axes of the product but the last."""
+    first, second = tuple(x1.shape[:-1]), tuple(x2.shape[:-1])
+    if first == second:
+        return first
+    try:
+        return np.broadcast_shapes(first, second)
+    except ValueError:
+        found = f"{tuple(x1.shape)} and {tuple(x2.shape)}"
+        raise ValueError(invalid("x1 and x2", "of leading axes that broadcast", found)) from None
+
+
 def _degree_out(lmax_out, highest):
     remedy = "Above lmax1 + lmax2 there is nothing."
     return highest if lmax_out is None else check_degree("lmax_out", lmax_out, highest, remedy)
 
 
-def _weighted(x, name, w, lmax, xp):
+def _weighted(of, x, name, w, lmax, xp):
     """Return coefficients times factors for each degree."""
     if w is None:
         return x
@@ -238,6 +259,7 @@ def _weighted(x, name, w, lmax, xp):
     if w.ndim < 1 or w.shape[-1] != lmax + 1:
         constraint = f"of shape (..., {lmax + 1}), a factor for each degree"
         raise ValueError(invalid(name, constraint, f"shape {tuple(w.shape)}"))
+    broadcast_shape(**{of: (x, 1), name: (w, 1)})
     return x * xp.take(w, from_host(degrees(lmax), xp, w), axis=-1)
 
 

@@ -9,7 +9,13 @@ from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_of, output_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host
 from spectralkit._core.parallel import block_ranges
-from spectralkit.equivariant._arguments import as_coefficients, as_real, check_degree, degrees
+from spectralkit.equivariant._arguments import (
+    as_coefficients,
+    as_real,
+    broadcast_shape,
+    check_degree,
+    degrees,
+)
 from spectralkit.equivariant._harmonics import spherical_harmonics
 from spectralkit.equivariant._legendre import gauss_legendre
 
@@ -127,6 +133,7 @@ def rotate(x, R):
     x, xp, lmax = as_coefficients("x", x)
     R, _, _ = _as_orthogonal(R)
     array_namespace(x=x, R=R)
+    broadcast_shape(x=(x, 1), R=(R, 2))
     turned = _apply(xp.astype(x, xp.float64), (0, lmax), _euler_angles(R, xp), xp)
     return xp.astype(turned, dtype_of(xp, output_dtype_name("x", given)), copy=False)
 

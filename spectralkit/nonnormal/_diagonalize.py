@@ -180,14 +180,15 @@ def perturb_then_diagonalize(
         "auto" is for functions of the matrix that are as accurate as double precision allows: the root of
         the rounding unit, where both errors balance, and the perturbation that is best for their sum.
     method : str, default="random"
-        "random": the best of ``n_trials`` perturbations, random ones and those of structure; "optimize":
+        "random": the best of ``n_trials``, with random perturbations and those of structure; "optimize":
         descent from the best of them.
     structure : str, default="auto"
         "skew": a skew-Hermitian perturbation, which leaves the Hermitian part alone and with it the
         numerical abscissa, so that a dissipative matrix stays stable; "none": any; "auto": "skew" where no
         eigenvalue of the Hermitian part is positive.
     n_trials : int, default=5
-        Perturbations that are tried; the first is random.
+        Matrices that are diagonalized: A itself, one with a random perturbation, which is tried in any case,
+        then those of structure, then more random ones.
     max_iter : int, default=150
         Steps of descent at the most.
     rng : None, int or numpy.random.Generator, optional
@@ -271,7 +272,7 @@ def perturb_then_diagonalize(
     if best is None:
         zero = problem.decompose(np.zeros_like(A))
         cost = problem.total_error if eps is None else operator.attrgetter("objective")
-        best, n_iter = min(problem.perturbed(n_trials, entropy), key=cost), n_trials
+        best, n_iter = min(problem.perturbed(max(n_trials - 1, 1), entropy), key=cost), n_trials
         if method == "optimize":
             best, n_iter, ended = problem.descend(best, max_iter)
         # A perturbation has to gain something, and no perturbation is best only where nothing is lost by it.
@@ -515,8 +516,7 @@ def _result(problem, eigen, allowance, scale, dtype, n_iter, ended, max_iter):
         # Of what is returned, rounded to single precision perhaps.
         error = A - (V.astype(complex) * (values.astype(complex) / scale)) @ inverse
     error = spectral_norm(error) / norm if norm > 0.0 else 0.0
-    singular = np.linalg.svd(eigen.basis, compute_uv=False)
-    condition = float(singular[0] / singular[-1])
+    condition = max(spectral_norm(eigen.basis) * spectral_norm(eigen.inverse), 1.0)
     status = f"The backward error is {error:.2g} (eps={asked:.2g}), the condition number {condition:.3g}."
     reached = error <= allowance * asked + 10.0 * len(A) * np.finfo(dtype).eps
     if not reached:

@@ -86,8 +86,8 @@ def lanczos_step(Y, Q, P, beta, alpha, beta_next):
 
 
 @njit(fastmath={"contract", "nsz"})
-def largest_ritz_value(alpha, beta, k, theta):
-    """Write the largest eigenvalue of each tridiagonal matrix of order k + 1 to ``theta``, by bisection.
+def largest_ritz_value(alpha, beta, k, theta, residual):
+    """Write the largest eigenvalue of each tridiagonal matrix of order k + 1, by bisection, and its residual.
 
     ``theta`` comes as that of order k, which is below; what is above it is at most the last row's sum away.
     """
@@ -113,5 +113,26 @@ def largest_ritz_value(alpha, beta, k, theta):
         for s in range(m):
             low[s] = middle[s] if above[s] > 0.0 else low[s]
             high[s] = high[s] if above[s] > 0.0 else middle[s]
+    # The last component of the eigenvector, by back substitution with the pivots, which are negative: beta
+    # times it is the residual.
+    factor = np.empty((k + 1, m))
     for s in range(m):
         theta[s] = high[s]
+        pivot[s] = alpha[0, s] - high[s]
+    for i in range(1, k + 1):
+        a, b, f = alpha[i], beta[i - 1], factor[i]
+        for s in range(m):
+            d = pivot[s] if pivot[s] < -1e-300 else -1e-300
+            f[s] = b[s] / d
+            pivot[s] = a[s] - high[s] - b[s] * f[s]
+    for s in range(m):
+        middle[s] = 1.0  # the component
+        residual[s] = 1.0  # the sum of squares
+    for j in range(k):
+        f = factor[k - j]
+        for s in range(m):
+            middle[s] *= -f[s]
+            residual[s] += middle[s] * middle[s]
+    last = beta[k]
+    for s in range(m):
+        residual[s] = last[s] / np.sqrt(residual[s])

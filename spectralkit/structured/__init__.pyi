@@ -1,0 +1,9 @@
+from ._estimators import ButterflyRegressor as ButterflyRegressor
+from ._estimators import ButterflyTransformer as ButterflyTransformer
+from ._factorize import ButterflyFactorizationResult as ButterflyFactorizationResult
+from ._factorize import butterfly_factorize as butterfly_factorize
+from ._gradient import butterfly_gradient as butterfly_gradient
+from ._kronecker_sparse import ks_matmul as ks_matmul
+from ._learn import butterfly_learn as butterfly_learn
+from ._matmul import butterfly_matmul as butterfly_matmul
+from ._operator import Butterfly as Butterfly

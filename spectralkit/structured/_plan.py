@@ -1,0 +1,85 @@
+"""Twiddle factors laid out for the compiled stages."""
+
+import numpy as np
+
+from spectralkit.structured._butterfly_numba import (
+    LANES,
+    complex_row_products,
+    complex_tile_products,
+    row_products,
+    tile_products,
+)
+
+# Below this many rows they are done one by one: a tile costs as much as about so many.
+_TILE_FROM = 16
+# Columns added to each row of a table: rows a power of two apart would fall into one set of the cache.
+_PADDING = 8
+
+
+class Plan:
+    """The product with ``scale * B_{L-1} ... B_0 x[gather]``, its results in the order ``scatter``."""
+
+    def __init__(self, twiddle, gather, scale, scatter, dtype):
+        levels, pairs = twiddle.shape[:2]
+        self.n = 2 * pairs if levels else 1
+        self.dtype = np.dtype(dtype)
+        self.is_complex = self.dtype.kind == "c"
+        T = np.asarray(twiddle, dtype=np.complex128 if self.is_complex else np.float64)
+        if scale is not None and levels:
+            T = T.copy()
+            # Rows of the last level are half the length apart.
+            T[-1] *= np.asarray(scale).reshape(2, pairs).T[:, :, None]
+        self.constant = scale if not levels else None
+        self.gather = np.arange(self.n) if gather is None else np.asarray(gather)
+        self.scatter = np.empty(0, dtype=self.gather.dtype) if scatter is None else np.asarray(scatter)
+        odd = levels % 2
+        self.first = self._planes(T[0].reshape(pairs, 4).T if odd else np.empty((4, 0)))
+        quarter = self.n // 4
+        stages = np.empty((levels // 2, 16, quarter), dtype=T.dtype)
+        for stage, k in zip(stages, range(odd, levels, 2), strict=True):
+            stage[:] = _fused(T[k], T[k + 1], k, self.n)
+        self.stages = self._planes(stages)
+        self.planes = 4 if self.is_complex else 2
+
+    def _planes(self, table):
+        """Return a table with padded rows, in planes if complex."""
+        real = np.dtype(np.empty(0, self.dtype).real.dtype)
+        parts = [table.real, table.imag] if self.is_complex else [table]
+        if not table.size:
+            return np.empty((len(parts), *table.shape) if self.is_complex else table.shape, dtype=real)
+        padded = np.zeros((len(parts), *table.shape[:-1], table.shape[-1] + _PADDING), dtype=real)
+        for target, part in zip(padded, parts, strict=True):
+            target[..., : table.shape[-1]] = part
+        return padded if self.is_complex else padded[0]
+
+    def rows(self, X):
+        """Return the products with the rows of a matrix of the dtype of the plan."""
+        if self.constant is not None or self.n == 1:
+            return X * (1.0 if self.constant is None else self.constant)
+        Y = np.empty(X.shape, dtype=self.dtype)
+        one_by_one = len(X) < _TILE_FROM
+        width = self.n if one_by_one else self.n * LANES
+        work = np.empty((self.planes, width + _PADDING), dtype=self.first.dtype)
+        if self.is_complex:
+            product = complex_row_products if one_by_one else complex_tile_products
+        else:
+            product = row_products if one_by_one else tile_products
+        product(self.gather, self.first, self.stages, self.scatter, X, work, Y)
+        return Y
+
+
+def _fused(low, high, k, n):
+    """Return two levels as blocks of four, (row and column, group)."""
+    levels = n.bit_length() - 1
+    position = 4 * np.arange(n // 4) + np.arange(4)[:, None]
+    # At level k the index stands turned right by k bits.
+    index = (position << k | position >> (levels - k)) & (n - 1)
+    below, above = low[_pair(index[[0, 2]], k)], high[_pair(index[[0, 1]], k + 1)]
+    # Entry (r, c) with bits r = r0 + 2 r1: above at r0 from c1 to r1, below at c1 from c0 to r0.
+    blocks = np.einsum("pgrc,cgps->rpcsg", above, below)
+    return blocks.reshape(16, n // 4)
+
+
+def _pair(index, k):
+    """Return the number of the pair of a row at level k."""
+    return (index >> (k + 1) << k) + (index & ((1 << k) - 1))
