@@ -17,6 +17,9 @@ def as_real(name, value):
     """Return a real array in its working dtype, and its namespace; NaN and infinity are let through."""
     if type(value) is np.ndarray and value.dtype in _KEPT:
         return value, numpy_namespace  # the checks below take as long as a product of low degree
+    if isinstance(value, np.ma.MaskedArray):
+        remedy = "Fill it, or drop what is masked."
+        raise TypeError(invalid(name, "an array without a mask", "type MaskedArray", remedy))
     if not array_api_compat.is_array_api_obj(value):
         try:
             value = np.asarray(value)

@@ -19,6 +19,7 @@ from spectralkit.equivariant._legendre import gauss_legendre, legendre_functions
 from spectralkit.equivariant._rotations import quarter_turn, turn
 
 
+@np.errstate(invalid="ignore")  # infinity minus infinity
 def gaunt_convolution(x, directions, radial, *, lmax_out=None):
     """
     Multiply functions on the sphere with filters that are symmetric about a direction.

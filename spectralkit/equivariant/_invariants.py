@@ -156,7 +156,7 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
                 given = f"{self.n_features_in_} columns, {len(set(columns))} of them named"
                 raise ValueError(invalid("X", "clouds of three coordinates", given, remedy))
             if self.r_max is None:
-                extent = max(float(xp.max(self._centred(cloud, xp)[1])) for cloud in clouds)
+                extent = max(self._extent(cloud, xp) for cloud in clouds)
                 self.r_max_ = extent or 1.0  # all points in the centre
             else:
                 self.r_max_ = check_number("r_max", self.r_max, 0.0, open_low=True)
@@ -226,6 +226,12 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
             ]
         return names
 
+    def _extent(self, cloud, xp):
+        """Return the largest distance from the centre, 0 if it is but rounding of the coordinates."""
+        extent = float(xp.max(self._centred(cloud, xp)[1]))
+        rounding = 2e-15 * float(xp.max(xp.abs(cloud[:, :3])))
+        return 0.0 if self.center and extent <= rounding else extent
+
     def _centred(self, cloud, xp):
         """Return vectors from the centre, their lengths, and weights."""
         points = cloud[:, :3]
@@ -235,10 +241,12 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
         if self.center:
             # Charges of both signs may cancel: the centre is that of their moduli.
             mass = xp.abs(weights)
-            total = xp.sum(mass)
-            if not float(total) > 0.0:
+            largest = xp.max(mass)
+            if not float(largest) > 0.0:
                 raise ValueError(invalid("X", "clouds of some weight", "weights that are all 0"))
-            points = points - xp.sum(points * (mass / total)[:, None], axis=0)
+            mass = mass / largest  # their sum must not overflow
+            points = points - points[:1, :]  # of equal points nothing is left, not even rounding
+            points = points - xp.sum(points * (mass / xp.sum(mass))[:, None], axis=0)
         scale = float(xp.max(xp.abs(points))) or 1.0  # squares must not under- or overflow
         return points, scale * xp.linalg.vector_norm(points / scale, axis=1), weights
 
@@ -246,17 +254,21 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
         """Return the coefficients of shape (channels, (lmax + 1)**2)."""
         points, r, weights = self._centred(cloud, xp)
         if self.average:
+            largest = float(xp.max(xp.abs(weights))) or 1.0
+            weights = weights / largest
             total = float(xp.sum(weights))
             if total == 0.0:
                 raise ValueError(invalid("X", "clouds of some weight", "weights that add up to 0"))
             weights = weights / total
-        width = self.r_max_ / self.n_radial
-        centres = from_host((np.arange(self.n_radial) + 0.5) * width, xp, cloud)
-        radial = weights[:, None] * xp.exp(-0.5 * ((r[:, None] - centres) / width) ** 2)
-        at_centre = r[:, None] <= 1e-12 * self.r_max_
+        # In widths; far outside, where all functions are 0, squares must not overflow.
+        far = from_host(np.asarray(50.0 * self.r_max_), xp, cloud)
+        r = xp.minimum(r, far)[:, None] / self.r_max_ * self.n_radial
+        centres = from_host(np.arange(self.n_radial) + 0.5, xp, cloud)
+        radial = weights[:, None] * xp.exp(-0.5 * (r - centres) ** 2)
+        at_centre = r <= 1e-12 * self.n_radial
         pole = from_host(np.array([0.0, 0.0, 1.0]), xp, cloud)
         Y = spherical_harmonics(self.lmax, xp.where(at_centre, pole, points))
-        fade = 1.0 - xp.exp(-((r[:, None] / width) ** 2))
+        fade = 1.0 - xp.exp(-(r**2))
         constant = from_host(degrees(self.lmax) == 0, xp, cloud)
         Y = Y * xp.where(constant, xp.ones_like(fade), fade)
         if self.types_ is None:
@@ -281,11 +293,12 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
             left = c if order == 2 else square
             right = square if order == 4 else c
             first, second = (from_host(index, xp, c) for index in _pairs(c.shape[1], order))
-            products = xp.take(left, first, axis=1) * xp.take(right, second, axis=1)
-            sums = [
-                xp.sum(products[..., l * l : (l + 1) ** 2], axis=-1)
-                for l in range(self.lmax + 1)  # noqa: E741
-            ]
+            pairs = first * c.shape[1] + second
+            sums = []
+            for l in range(self.lmax + 1):  # noqa: E741
+                part = slice(l * l, (l + 1) ** 2)
+                gram = xp.matmul(left[..., part], xp.matrix_transpose(right[..., part]))
+                sums.append(xp.take(xp.reshape(gram, (c.shape[0], -1)), pairs, axis=1))
             features.append(xp.reshape(xp.stack(sums, axis=-1), (c.shape[0], -1)))
         return xp.concat(features, axis=1)
 

@@ -10,15 +10,21 @@ from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name
 from spectralkit._core.namespaces import from_host, is_numpy
 from spectralkit.equivariant._arguments import as_coefficients, check_degree
 from spectralkit.equivariant._octant import OctantGrid
+from spectralkit.equivariant._product import gaunt_tensor_product
 from spectralkit.equivariant._sphere_grid import SphereGrid
 
+# Powers of degree up to here are repeated products, as measured.
+_BY_PRODUCTS = 12
 
+
+@np.errstate(invalid="ignore")  # infinity minus infinity
 def gaunt_power(x, nu, *, lmax_out=None):
     """
     Raise functions on the sphere to a power.
 
-    The many-body products of descriptors and of equivariant networks, from one pass over a grid, where
-    repeated tensor products would take ``nu - 1``. Cost `O((nu L)^3)` for a row.
+    The many-body products of descriptors and of equivariant networks: from one pass over a grid, where
+    repeated tensor products would take ``nu - 1``, or from those where they are faster, for squares and low
+    degrees. Cost `O((nu L)^3)` for a row.
 
     Parameters
     ----------
@@ -71,7 +77,11 @@ def gaunt_power(x, nu, *, lmax_out=None):
     lmax_out = nu * lmax if lmax_out is None else check_degree("lmax_out", lmax_out, nu * lmax, remedy)
     shape = tuple(x.shape[:-1])
     rows = xp.reshape(x, (math.prod(shape), x.shape[-1]))
-    if is_numpy(xp):
+    if is_numpy(xp) and nu > 1 and (nu == 2 or nu * lmax <= _BY_PRODUCTS):
+        y = rows
+        for k in range(2, nu + 1):
+            y = gaunt_tensor_product(y, rows, lmax_out=lmax_out if k == nu else k * lmax)
+    elif is_numpy(xp):
         grid = _octant(nu * lmax + lmax_out, lmax, lmax_out, dtype_name(x.dtype))
         y = grid.power(np.ascontiguousarray(rows), nu)
     else:

@@ -23,10 +23,12 @@ from spectralkit.equivariant._product_numba import sparse_product
 from spectralkit.equivariant._sphere_grid import SphereGrid
 
 METHODS = ("sparse", "grid", "fft", "auto")
-# Up to this product of the numbers of degrees the sparse sum is faster than the grid, as measured.
-_SPARSE = {"float32": 1000, "float64": 650}
+# What the sparse sum costs for an entry, in units of a multiplication of the grid, and how many of those the
+# calls of the grid are worth; as measured on shapes of degree 1 to 16, equal and unequal.
+_ENTRY, _CALLS = 1.1, 2000
 
 
+@np.errstate(invalid="ignore")  # infinity minus infinity
 def gaunt_tensor_product(x1, x2, *, lmax_out=None, method="auto", w1=None, w2=None, w3=None, out=None):
     """
     Multiply functions on the sphere that are given by their coefficients.
@@ -126,7 +128,8 @@ class GauntTensorProduct:
     A product of functions on the sphere, with the tables that it needs.
 
     Make it once and call it often. `gaunt_tensor_product` keeps the tables of recent shapes too; this is for
-    code that wants to say when they are made, and of what precision. Cost of making it `O(L^4)`.
+    code that wants to say when they are made, how long they are kept, and of what precision. Cost of making
+    it `O(L^4)`, with "sparse" `O(L^5)`.
 
     Parameters
     ----------
@@ -171,10 +174,27 @@ class GauntTensorProduct:
         self.dtype = dtype_name(dtype)
         check_option("dtype", self.dtype, ("float32", "float64"))
         if method == "auto":
-            size = (self.lmax1 + 1) * (self.lmax2 + 1) * (self.lmax_out + 1)
-            method = "sparse" if size <= _SPARSE[self.dtype] else "grid"
+            method = _faster(self.lmax1, self.lmax2, self.lmax_out)
         self.method = method
+        self._tables = self._make_tables()
 
+    def __getstate__(self):
+        # Tables are faster made than sent.
+        return {name: value for name, value in vars(self).items() if name != "_tables"}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._tables = self._make_tables()
+
+    def _make_tables(self):
+        lmaxs = (self.lmax1, self.lmax2)
+        if self.method == "fft":
+            return _torus(lmaxs, self.lmax_out)
+        if self.method == "grid":
+            return _octant(sum(lmaxs) + self.lmax_out, (*lmaxs, self.lmax_out), self.dtype)
+        return _sparse(*lmaxs, self.lmax_out, self.dtype)
+
+    @np.errstate(invalid="ignore")
     def __call__(self, x1, x2):
         """
         Multiply functions.
@@ -221,16 +241,15 @@ class GauntTensorProduct:
         return y if len(shape) == 1 else xp.reshape(y, (*shape, y.shape[-1]))
 
     def _rows(self, x1, x2, xp):
-        lmaxs = (self.lmax1, self.lmax2)
         if self.method == "fft":
-            return _torus(lmaxs, self.lmax_out).product(x1, x2, xp)
+            return self._tables.product(x1, x2, xp)
         if not is_numpy(xp):
-            return _on_sphere(x1, x2, lmaxs, self.lmax_out, xp)
+            return _on_sphere(x1, x2, (self.lmax1, self.lmax2), self.lmax_out, xp)
         x1, x2 = np.ascontiguousarray(x1), np.ascontiguousarray(x2)
         if self.method == "grid":
-            return _octant(sum(lmaxs) + self.lmax_out, (*lmaxs, self.lmax_out), self.dtype).product(x1, x2)
+            return self._tables.product(x1, x2)
         y = np.empty((len(x1), (self.lmax_out + 1) ** 2), dtype=self.dtype)
-        sparse_product(x1, x2, *_sparse(*lmaxs, self.lmax_out, self.dtype), y)
+        sparse_product(x1, x2, *self._tables, y)
         return y
 
 
@@ -249,6 +268,23 @@ def _leading_axes(x1, x2):
 def _degree_out(lmax_out, highest):
     remedy = "Above lmax1 + lmax2 there is nothing."
     return highest if lmax_out is None else check_degree("lmax_out", lmax_out, highest, remedy)
+
+
+def _faster(lmax1, lmax2, lmax_out):
+    """Return the method with less work: about the number of Gaunt coefficients, or that of the transforms."""
+    degree = lmax1 + lmax2 + lmax_out
+    n_phi, n_theta = degree // 4 + 1, (degree // 2 + 2) // 2
+    sizes = sum((lmax + 1) ** 2 for lmax in (lmax1, lmax2, lmax_out))
+    work = 2 * n_phi * n_theta * (2 * degree + 3) + n_theta * sizes
+    allowed = _ENTRY * (work + _CALLS)
+    entries = 0
+    for a in range(lmax1 + 1):
+        for b in range(lmax2 + 1):
+            for c in range(abs(a - b), min(a + b, lmax_out) + 1, 2):
+                entries += (2 * a + 1) * (2 * b + 1) * (2 * c + 1) // (2 * max(a, b, c) + 1)
+            if entries > allowed:
+                return "grid"
+    return "sparse"
 
 
 def _weighted(of, x, name, w, lmax, xp):
@@ -272,7 +308,7 @@ def _on_sphere(x1, x2, lmaxs, lmax_out, xp):
     return xp.matmul(xp.matmul(x1, first) * xp.matmul(x2, second), analysis)
 
 
-_plan = functools.lru_cache(maxsize=64)(
+_plan = functools.lru_cache(maxsize=16)(
     lambda lmax1, lmax2, lmax_out, method, dtype: GauntTensorProduct(
         lmax1, lmax2, lmax_out, method=method, dtype=dtype
     )

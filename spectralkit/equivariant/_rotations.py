@@ -87,6 +87,7 @@ def wigner_d(lmax, R):
     return xp.astype(xp.concat(rows, axis=-2), dtype, copy=False)
 
 
+@np.errstate(invalid="ignore")  # infinity minus infinity
 def rotate(x, R):
     """
     Rotate spherical functions that are given by their coefficients.

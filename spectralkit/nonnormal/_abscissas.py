@@ -158,7 +158,7 @@ def pseudospectral_abscissa(A, eps):
     """
     A, _ = as_square("A", A)
     eps = check_number("eps", eps, 0.0, open_low=True, remedy="It is absolute, in the units of A.")
-    scale = max(power_of_two(A), math.ldexp(1.0, math.frexp(eps)[1]))
+    scale = max(power_of_two(A), math.ldexp(1.0, math.frexp(eps)[1] - 1))
     return scale * _criss_cross(A / scale, eps / scale)
 
 

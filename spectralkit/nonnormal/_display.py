@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from spectralkit._core.checks import check_integer, invalid
-from spectralkit.nonnormal._arguments import as_reals, as_square, spectral_norm
+from spectralkit.nonnormal._arguments import as_reals, as_square, power_of_two, spectral_norm
 from spectralkit.nonnormal._pseudospectrum import pseudospectrum
 
 
@@ -86,7 +86,8 @@ class PseudospectrumDisplay:
         A, _ = as_square("A", A)
         n_points = check_integer("n_points", n_points, 2)
         eigenvalues = np.linalg.eigvals(A)
-        norm = spectral_norm(A)
+        scale = power_of_two(A)
+        norm = spectral_norm(A / scale) * scale
         if bounds is None:
             bounds = _surroundings(eigenvalues, norm)
         bounds = as_reals("bounds", bounds)

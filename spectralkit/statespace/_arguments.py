@@ -1,5 +1,6 @@
 """Checks of arrays that the functions of this family share, and the way back from broadcasting."""
 
+import functools
 import math
 
 import array_api_compat
@@ -13,23 +14,37 @@ from spectralkit._core.parallel import PARALLEL_THRESHOLD
 _REAL = {"complex64": "float32", "complex128": "float64"}
 
 
+# Arguments that may be left out, of all functions.
+_OPTIONAL = ("D", "x0", "state_bar")
+
+
 def as_arrays(*, real=(), **arrays):
     """
     Return the namespace, the arrays in the dtypes that they are computed in, and the dtypes of results.
 
-    Arguments that are None stay None. Those named in ``real`` must not be complex. The dtypes of results
-    are names, by argument.
+    Optional arguments that are None stay None. Those named in ``real`` must not be complex. The dtypes of
+    results are names, by argument.
     """
     arrays = {name: _as_numbers(name, value) for name, value in arrays.items()}
     xp = array_namespace(**arrays)
-    dtypes = {name: output_dtype_name(name, x.dtype) for name, x in arrays.items() if x is not None}
-    return xp, [_as_working(name, x, name in real, xp) for name, x in arrays.items()], dtypes
+    given = {name: x for name, x in arrays.items() if x is not None}
+    dtypes = {name: _dtype_names(xp, name, x.dtype, name in real) for name, x in given.items()}
+    values = {name: _as_working(name, x, dtypes[name][0], xp) for name, x in given.items()}
+    return xp, [values.get(name) for name in arrays], {name: output for name, (_, output) in dtypes.items()}
 
 
-def _as_working(name, value, real, xp):
-    if value is None:
-        return None
-    dtype = working_dtype_name(name, value.dtype, allow_complex=not real)
+@functools.cache
+def _dtype_names(xp, name, dtype, real):
+    """
+    Return the names of the dtypes that an argument is computed in, and that its results have.
+
+    Cached, because NumPy composes the name of a dtype anew each time, and short chunks of streams would
+    wait for that. By namespace, because the dtypes of two do not compare without a warning.
+    """
+    return working_dtype_name(name, dtype, allow_complex=not real), output_dtype_name(name, dtype)
+
+
+def _as_working(name, value, dtype, xp):
     value = xp.astype(value, dtype_of(xp, dtype), copy=False)
     # The sum first: it takes one pass, and is finite for nearly all that is.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -41,7 +56,9 @@ def _as_working(name, value, real, xp):
 
 def _as_numbers(name, value):
     if value is None:
-        return None
+        if name in _OPTIONAL:
+            return None
+        raise TypeError(invalid(name, "an array of numbers", None))
     if array_api_compat.is_array_api_obj(value):
         # Gradients are not recorded.
         return value.detach() if array_api_compat.is_torch_array(value) else value
@@ -107,8 +124,8 @@ def faster(sequential, parallel, work):
 def rows(value, lead, dtype):
     """Return a NumPy array broadcast to ``lead`` as a C-contiguous matrix, one row for each channel."""
     size = value.shape[-1]
-    full = np.broadcast_to(value, (*lead, size)).reshape(math.prod(lead), size)
-    return np.ascontiguousarray(full, dtype=dtype)
+    full = value if value.shape[:-1] == lead else np.broadcast_to(value, (*lead, size))
+    return np.ascontiguousarray(full.reshape(math.prod(lead), size), dtype=dtype)
 
 
 def sum_to(gradient, shape, dtype, xp):

@@ -61,6 +61,8 @@ def discretize(A, B, dt, *, method="zoh", allow_unstable=False):
         "bilinear" has a pole, which only unstable systems have.
     TypeError
         If arrays are of different libraries, or of a dtype that is not supported.
+    numpy.linalg.LinAlgError
+        If the exponential of a dense system overflows, from about ``dt ||A|| = 1e30`` on.
 
     See Also
     --------
@@ -93,11 +95,13 @@ def discretize(A, B, dt, *, method="zoh", allow_unstable=False):
     """
     check_option("method", method, METHODS)
     is_number = np.isscalar(dt)
-    xp, (A, B, steps), dtypes = as_arrays(A=A, B=B, dt=None if is_number else dt, real=("dt",))
+    given = {} if is_number else {"dt": dt}
+    xp, (A, B, *steps), dtypes = as_arrays(A=A, B=B, **given, real=("dt",))
     if is_number:
         dt = check_number("dt", dt, 0.0, open_low=True)
-        steps = xp.asarray(dt, dtype=xp.float64, device=array_api_compat.device(A))
-    elif not bool(xp.all(steps > 0.0)):
+        steps = [xp.asarray(dt, dtype=xp.float64, device=array_api_compat.device(A))]
+    (steps,) = steps
+    if not bool(xp.all(steps > 0.0)):
         raise ValueError(invalid("dt", "positive", f"{float(xp.min(steps))}"))
     A, B, dt = (_double(array, xp) for array in (A, B, steps))
     check_axis("A", A)
@@ -143,8 +147,11 @@ def _dense_step(A, B, dt, method, xp):
         A_bar, B_bar = both[..., :n], both[..., n]
     else:
         top = xp.concat([xp.astype(A, common), xp.astype(B, common)[:, None]], axis=1)
-        augmented = dt * xp.concat([top, xp.zeros_like(top[:1, :])], axis=0)
-        flow = scipy.linalg.expm(augmented) if is_numpy(xp) else _expm(augmented, xp)
+        with np.errstate(over="ignore", invalid="ignore"):
+            augmented = dt * xp.concat([top, xp.zeros_like(top[:1, :])], axis=0)
+            flow = scipy.linalg.expm(augmented) if is_numpy(xp) else _expm(augmented, xp)
+        if not bool(xp.all(xp.isfinite(flow))):
+            raise np.linalg.LinAlgError("the exponential of dt A overflows: lower dt.")
         A_bar, B_bar = flow[..., :n, :n], flow[..., :n, n]
     return A_bar if _is_complex(A, xp) else _real_part(A_bar, xp), B_bar
 
@@ -159,9 +166,9 @@ def _expm1(z, xp):
 
 
 def _expm(M, xp):
-    """Return exponentials of matrices by scaling and squaring."""
-    norm = float(xp.max(xp.sum(xp.abs(M), axis=-2)))
-    squarings = max(0, math.ceil(math.log2(norm / _PADE_NORM))) if norm > 0.0 else 0
+    """Return exponentials of matrices by scaling and squaring, each as often as its norm asks for."""
+    norm = xp.max(xp.sum(xp.abs(M), axis=-2), axis=-1)[..., None, None] / _PADE_NORM
+    squarings = xp.ceil(xp.log2(xp.where((norm > 1.0) & xp.isfinite(norm), norm, xp.ones_like(norm))))
     M = M / 2.0**squarings
     square, eye = M @ M, xp.eye(M.shape[-1], dtype=M.dtype, device=array_api_compat.device(M))
     even, odd = _PADE[12] * eye, _PADE[13] * eye
@@ -169,8 +176,8 @@ def _expm(M, xp):
         even, odd = even @ square + _PADE[j] * eye, odd @ square + _PADE[j + 1] * eye
     odd = M @ odd
     flow = xp.linalg.solve(even - odd, even + odd)
-    for _ in range(squarings):
-        flow = flow @ flow
+    for step in range(int(xp.max(squarings)) if 0 not in M.shape else 0):
+        flow = xp.where(squarings > step, flow @ flow, flow)
     return flow
 
 

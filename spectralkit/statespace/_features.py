@@ -12,6 +12,7 @@ from spectralkit._core.namespaces import array_namespace, from_host
 from spectralkit._core.parallel import block_ranges
 from spectralkit.base import check_same_library, is_host_table, unchanged_on_error, validate_table
 from spectralkit.statespace._discretization import discretize
+from spectralkit.statespace._hippo import check_even
 from spectralkit.statespace._initialization import KINDS, diagonal_init
 
 # Steps of time whose responses are held at once.
@@ -197,6 +198,8 @@ class MultiscaleSystem:
         """Return the system of parameters that are checked here."""
         check_option("init", init, KINDS)
         n_states = check_integer("n_states", n_states, 1)
+        if init != "ptd":
+            check_even(n_states, 'States come in conjugate pairs; init="ptd" takes odd numbers.', "n_states")
         n_scales = check_integer("n_scales", n_scales, 1)
         dt_min = check_number("dt_min", dt_min, 0.0, open_low=True)
         dt_max = check_number("dt_max", dt_max, dt_min, remedy="It is the step of the coarsest scale.")

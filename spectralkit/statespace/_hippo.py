@@ -226,10 +226,10 @@ def legs_transfer_function(n, s):
     return xp.astype(xp.stack(columns, axis=-1), dtype_of(xp, dtypes["s"]), copy=False)
 
 
-def check_even(n, why):
+def check_even(n, why, name="n"):
     """Raise ValueError where the number of states is odd."""
     if n % 2:
-        raise ValueError(invalid("n", "even", n, why))
+        raise ValueError(invalid(name, "even", n, why))
 
 
 def _norms(n):

@@ -69,15 +69,19 @@ class _StateSpaceRidge(BaseEstimator):
             moments = _Moments.zeros(width, Y.shape[-1])
         elif moments.y_mean.size != Y.shape[-1]:
             raise ValueError(
-                invalid("y", f"targets of {moments.y_mean.size} outputs, as before", f"{Y.shape[-1]}")
+                invalid("y", f"targets of {moments.y_mean.size} outputs, as before", Y.shape[-1])
             )
         n_rows = max(1, _BLOCK_BYTES // (8 * moments.x_mean.size))
         for start, stop in block_ranges(len(X), n_rows):
             rows = slice(start, stop)
-            for states, targets, w in self._blocks(X[rows], Y[rows], weights[rows], n_rows, per_step):
-                moments = moments.update(states, targets, w)
+            with np.errstate(over="ignore", invalid="ignore"):
+                for states, targets, w in self._blocks(X[rows], Y[rows], weights[rows], n_rows, per_step):
+                    moments = moments.update(states, targets, w)
         if not moments.weight > 0.0:
             raise ValueError(invalid("sample_weight", "positive for some sequence", "zeros"))
+        if not (np.isfinite(moments.gram).all() and np.isfinite(moments.cross).all()):
+            constraint = "of squares that do not overflow, times sample_weight"
+            raise ValueError(invalid("X and y", constraint, "values that are too large", "Scale them."))
         self._moments = moments
 
     def _blocks(self, X, Y, weights, n_rows, per_step):
@@ -321,9 +325,8 @@ class StateSpaceRegressor(RegressorMixin, _StateSpaceRidge):
                 y = check_array(y, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="y")
                 check_consistent_length(X, y)
                 if y.ndim not in (2, 3) or y.shape[:2] != X.shape[:2]:
-                    constraint = (
-                        f"of shape {X.shape[:2]} or {(*X.shape[:2], 'k')}, with a target for each step"
-                    )
+                    N, L = X.shape[:2]
+                    constraint = f"of shape {(N, L)} or ({N}, {L}, k), with a target for each step"
                     raise ValueError(invalid("y", constraint, f"shape {y.shape}"))
                 single = y.ndim == 2
             else:
@@ -529,7 +532,7 @@ class StateSpaceClassifier(ClassifierMixin, _StateSpaceRidge):
             check_classification_targets(y)
             self.classes_ = np.unique(y) if classes is None else classes
             if len(self.classes_) < 2:
-                given = f"one class, {self.classes_[0]}"
+                given = f"one class, {self.classes_[0]}" if len(self.classes_) else "no class"
                 raise ValueError(invalid("y", "of two classes at least", given))
             foreign = np.setdiff1d(y, self.classes_)
             if foreign.size:
@@ -547,6 +550,8 @@ class _Moments:
     """Weighted means, and sums of products about them, of states and targets."""
 
     weight: float
+    n_rows: int
+    """Rows of positive weight."""
     x_mean: np.ndarray
     y_mean: np.ndarray
     gram: np.ndarray
@@ -556,7 +561,7 @@ class _Moments:
 
     @classmethod
     def zeros(cls, F, k):
-        return cls(0.0, np.zeros(F), np.zeros(k), np.zeros((F, F)), np.zeros((F, k)))
+        return cls(0.0, 0, np.zeros(F), np.zeros(k), np.zeros((F, F)), np.zeros((F, k)))
 
     def update(self, X, Y, weights):
         """Return the moments with some rows more, by the update of Chan, Golub and LeVeque."""
@@ -570,6 +575,7 @@ class _Moments:
         dx, dy, share = x_mean - self.x_mean, y_mean - self.y_mean, added / total
         return _Moments(
             total,
+            self.n_rows + np.count_nonzero(weights),
             self.x_mean + share * dx,
             self.y_mean + share * dy,
             self.gram + X.T @ X + (self.weight * share) * np.outer(dx, dx),
@@ -580,8 +586,9 @@ class _Moments:
         """Return coefficients, (k, F), and intercepts of ridge regression on standardised states."""
         variance = np.diag(self.gram) / self.weight
         F = len(variance)
-        # Constant up to rounding, as StandardScaler has it: not blown up to variance 1.
-        noise = _UNIT * self.weight * variance + (_UNIT * self.weight * self.x_mean) ** 2
+        # Constant up to rounding, as StandardScaler has it, or to underflow: not blown up to variance 1.
+        noise = _UNIT * self.n_rows * variance + (_UNIT * self.n_rows * self.x_mean) ** 2
+        noise = np.maximum(noise, np.finfo(np.float64).tiny / _UNIT / self.weight)
         scale = np.where(variance > noise, np.sqrt(variance), 1.0)
         gram, cross = self.gram / np.outer(scale, scale), self.cross / scale[:, None]
         rounding = F * _UNIT * float(np.trace(gram))

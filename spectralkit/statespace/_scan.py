@@ -159,7 +159,7 @@ def diagonal_scan(A_bar, B_bar, C, u, *, D=None, x0=None, allow_unstable=False):
         y, state = _generic(*arrays, lead, xp)
         return ScanResult(y=xp.astype(y, dtype), state=state)
     A, B, C, u, D, x0 = arrays
-    model, state = _grouped((A, B, C), lead, xp), _grouped((_or_zeros(x0, A, xp),), lead, xp)
+    model, state = _grouped((A, B, C), lead), _grouped((_or_zeros(x0, A, xp),), lead)
     u, u_row = _source_rows(u, lead)
     # float16 is a stranger to compiled code.
     y = np.empty((len(model), u.shape[-1]), dtype=np.float32 if dtype == np.float16 else dtype)
@@ -285,13 +285,16 @@ def _or_zeros(value, like, xp):
     return xp.zeros_like(like) if value is None else value
 
 
-def _grouped(values, lead, xp):
+def _grouped(values, lead):
     """Return the parts of values as the compiled loops take them: modes in groups, padded with zeros."""
-    columns = [rows(part, lead, np.float64) for value in values for part in parts(value, xp)]
-    columns = np.stack(columns, axis=1)
-    channels, n_parts, n = columns.shape
+    n, channels, n_parts = values[0].shape[-1], math.prod(lead), 2 * len(values)
     n_groups, lanes = -(-n // compiled.LANES), compiled.LANES
-    columns = np.pad(columns, [(0, 0), (0, 0), (0, n_groups * lanes - n)])
+    # Assignments broadcast: for a short chunk of a stream, NumPy's functions would cost more than the scan.
+    columns = np.zeros((*lead, n_parts, n_groups * lanes))
+    for i, value in enumerate(values):
+        columns[..., 2 * i, :n] = value.real
+        if value.dtype.kind == "c":
+            columns[..., 2 * i + 1, :n] = value.imag
     columns = columns.reshape(channels, n_parts, n_groups, lanes).swapaxes(1, 2)
     return np.ascontiguousarray(columns).reshape(channels, n_groups, n_parts * lanes)
 
@@ -312,15 +315,17 @@ def _feedthrough(D, lead):
 def _source_rows(u, lead):
     """Return signals as rows of a matrix, and the row of each channel: broadcasting copies nothing."""
     flat = np.ascontiguousarray(u).reshape(math.prod(u.shape[:-1]), u.shape[-1])
-    index = np.arange(len(flat)).reshape(u.shape[:-1])
-    return flat, np.ascontiguousarray(np.broadcast_to(index, lead).reshape(math.prod(lead)))
+    index = np.arange(len(flat))
+    if u.shape[:-1] != lead:
+        index = np.broadcast_to(index.reshape(u.shape[:-1]), lead).reshape(math.prod(lead))
+    return flat, np.ascontiguousarray(index)
 
 
 def _adjoint(A, B, C, u, D, x0, y_bar, state_bar, lead, xp):
     """Return the gradients by A, B, C, u, D and x0, broadcast to all leading axes."""
     n, length = A.shape[-1], u.shape[-1]
-    model = _grouped((A, B, C), lead, xp)
-    state, adjoint = (_grouped((x,), lead, xp) for x in (_or_zeros(x0, A, xp), state_bar))
+    model = _grouped((A, B, C), lead)
+    state, adjoint = (_grouped((x,), lead) for x in (_or_zeros(x0, A, xp), state_bar))
     (u, u_row), (y_bar, y_row) = (_source_rows(x.astype(np.float64), lead) for x in (u, y_bar))
     grads, grad_D, grad_u = np.empty_like(model), np.empty(len(model)), np.empty((len(model), length))
     run = faster(compiled.adjoint, compiled.adjoint_parallel, length * state.size)

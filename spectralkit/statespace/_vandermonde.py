@@ -39,10 +39,11 @@ def vandermonde_kernel(log_z, C, length, *, allow_unstable=False, out=None):
     """
     Compute the kernel of a diagonal state-space model, ``2 Re Σ_n C_n exp(log_z_n)^l``.
 
-    This is the impulse response of a model with the modes ``exp(log_z)``, to convolve many inputs with;
-    for one input at a time `diagonal_scan` is the faster way. Costs `O(n length)`, 4 flops for each mode and
-    step and two exponentials for each 128 steps, and 0.3 MB per thread beyond the output, whatever the
-    length. The error is a few units in the last place of Σ|C|, independent of the length.
+    This is the impulse response of a model with the modes ``exp(log_z)``. Kernel and convolution are for
+    many inputs through a large model; otherwise `diagonal_scan` is the faster way. Costs `O(n length)`,
+    4 flops for each mode and step and two exponentials for each 128 steps, and 0.3 MB per thread beyond
+    the output, whatever the length. The error is a few units in the last place of Σ|C|, independent of
+    the length.
 
     Parameters
     ----------
@@ -208,6 +209,8 @@ def _check_modes(log_z, C, length, allow_unstable, xp):
 
 
 def _check_out(out, shape, dtype, like):
+    if not array_api_compat.is_array_api_obj(out):
+        raise TypeError(invalid("out", "an array", f"type {type(out).__name__}"))
     xp = array_namespace(log_z=like, out=out)
     if tuple(out.shape) != shape or out.dtype != dtype:
         found = f"shape {tuple(out.shape)} and dtype {dtype_name(out.dtype)}"

@@ -10,9 +10,10 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from spectralkit._core.checks import check_flag, check_option
+from spectralkit._core.checks import check_flag, check_option, invalid
 from spectralkit._core.random import as_rng
 from spectralkit.base import unchanged_on_error
+from spectralkit.structured._arguments import as_numbers, check_finite
 from spectralkit.structured._learn import butterfly_learn
 from spectralkit.structured._operator import Butterfly
 
@@ -158,9 +159,9 @@ class ButterflyRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             Outputs.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64)
-        found = self._linear(X)
-        return found[:, 0] + self.intercept_ if self._is_vector else found + self.intercept_
+        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        found = (self._linear(X.astype(np.float64)) + self.intercept_).astype(X.dtype, copy=False)
+        return found[:, 0] if self._is_vector else found
 
     def _linear(self, X):
         return self.operator_.matmul(_padded(X, self.operator_.shape[0]))[:, : self._n_targets]
@@ -273,11 +274,14 @@ class ButterflyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         Raises
         ------
         ValueError
-            If the shape is not that of `transform`.
+            If the shape is not that of `transform`, or transforms are not finite.
         """
         check_is_fitted(self)
         n = self.operator_.shape[0]
-        X = np.asarray(X)
+        X, xp = as_numbers("X", X)
+        if X.ndim != 2 or X.shape[1] != n:
+            raise ValueError(invalid("X", f"of shape (n_samples, {n})", f"shape {tuple(X.shape)}"))
+        check_finite("X", X, xp)
         # Rows of all of them are orthogonal.
         squares = np.full(n, 1.0 / n if self.kind == "idft" else float(n))
         if self.kind in ("dct", "dst"):

@@ -176,7 +176,7 @@ def factorize(W, permutation, bound=math.inf):
         return twiddle, 0.0
     largest = float(max(np.abs(W.real).max(), np.abs(W.imag).max() if W.dtype.kind == "c" else 0.0))
     # Squares stay in range; the smallest subnormals have no inverse.
-    exponent = max(math.frexp(largest)[1], -1000) if largest else 0
+    exponent = max(math.frexp(largest)[1] - 1, -1000) if largest else 0
     A, columns, scale = W[None], permutation, math.ldexp(1.0, -exponent)
     lost, total = 0.0, 0.0
     for level in twiddle[:-1]:

@@ -16,21 +16,23 @@ def peel(A, columns, scale, rows, rest):
     """
     count, m = A.shape[0], A.shape[1]
     half = m // 2
-    first = np.empty(half)
-    second = np.empty(half)
-    mixed = np.empty(half, dtype=A.dtype)
+    first, second, missing = np.empty(half), np.empty(half), np.empty(half)
+    # One after the other in memory: blocks, and the entries of pairs, are far apart.
+    mixed, left, right, even, odd = np.empty((5, half), dtype=A.dtype)
     total, lost = 0.0, 0.0
     for block in range(count):
         for bit in range(2):
             target = rest[block + bit * count]
-            for j in range(half):
-                first[j] = 0.0
-                second[j] = 0.0
-                mixed[j] = 0.0
+            first[:] = 0.0
+            second[:] = 0.0
+            missing[:] = 0.0
+            mixed[:] = 0.0
             for i in range(half):
                 row = A[block, 2 * i + bit]
                 for j in range(half):
-                    a, b = row[columns[2 * j]] * scale, row[columns[2 * j + 1]] * scale
+                    even[j], odd[j] = row[columns[2 * j]] * scale, row[columns[2 * j + 1]] * scale
+                for j in range(half):
+                    a, b = even[j], odd[j]
                     first[j] += (a * np.conj(a)).real
                     second[j] += (b * np.conj(b)).real
                     mixed[j] += np.conj(a) * b
@@ -48,14 +50,18 @@ def peel(A, columns, scale, rows, rest):
                     u, v = u / norm, v / norm
                 else:
                     u, v = 1.0 + 0.0 * c, 0.0 * c
+                left[j], right[j] = u, v
                 rows[j * count + block, bit, 0] = np.conj(u)
                 rows[j * count + block, bit, 1] = np.conj(v)
             for i in range(half):
                 row, out = A[block, 2 * i + bit], target[i]
                 for j in range(half):
-                    a, b = row[columns[2 * j]] * scale, row[columns[2 * j + 1]] * scale
-                    u, v = rows[j * count + block, bit, 0], rows[j * count + block, bit, 1]
-                    out[j] = a * np.conj(u) + b * np.conj(v)
-                    left = b * u - a * v
-                    lost += (left * np.conj(left)).real
+                    even[j], odd[j] = row[columns[2 * j]] * scale, row[columns[2 * j + 1]] * scale
+                for j in range(half):
+                    a, b, u, v = even[j], odd[j], left[j], right[j]
+                    out[j] = a * u + b * v
+                    lacking = b * np.conj(u) - a * np.conj(v)
+                    missing[j] += (lacking * np.conj(lacking)).real
+            for j in range(half):
+                lost += missing[j]
     return total, lost

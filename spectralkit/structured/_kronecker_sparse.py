@@ -64,6 +64,8 @@ def ks_matmul(values, X):
     given = getattr(X, "dtype", None)
     X, xp = as_numbers("X", X)
     values = [as_numbers(f"values[{i}]", factor)[0] for i, factor in enumerate(values)]
+    if not values:
+        raise ValueError(invalid("values", "a list of at least one factor", "an empty list"))
     array_namespace(X=X, **{f"values[{i}]": factor for i, factor in enumerate(values)})
     if X.ndim < 1:
         raise ValueError(invalid("X", "of shape (..., n)", f"shape {tuple(X.shape)}"))

@@ -13,7 +13,7 @@ from spectralkit._core.checks import (
     invalid,
     warn_not_converged,
 )
-from spectralkit._core.namespaces import array_namespace, is_numpy
+from spectralkit._core.namespaces import is_numpy
 from spectralkit._core.random import as_rng
 from spectralkit.structured._arguments import (
     as_numbers,
@@ -136,7 +136,7 @@ def butterfly_learn(
     max_iter = check_integer("max_iter", max_iter, 0)
     tol = check_number("tol", tol, 0.0)
     rng = as_rng(rng)
-    X, Y, W = _as_signals(W_or_pairs)
+    X, Y, W, dtype = _as_signals(W_or_pairs)
     n = len(X)
     is_complex = field == "complex" or (field == "auto" and (X.dtype.kind == "c" or Y.dtype.kind == "c"))
     problem = _Problem(X, Y, is_complex)
@@ -151,20 +151,23 @@ def butterfly_learn(
     if not starts:
         starts = _screened(problem, orders, n_blocks, n_restarts, rng)
     theta, order = min(starts, key=lambda start: problem.residual(*start))
-    theta, n_iter, ended = _descend(problem, theta, order, max_iter, tol, callback)
+    theta, n_iter, ended, stopped = _descend(problem, theta, order, max_iter, tol, callback)
     residual = problem.residual(theta, order)
     theta[0, 0] *= problem.scale  # the units of the data go into one level
-    factors = [_Factor(block, order) for block in theta]
+    dtype = np.result_type(dtype, np.complex64) if is_complex else dtype
+    factors = [_Factor(block, order) for block in theta.astype(dtype)]
     operator = Butterfly._of(factors, n, real=problem.takes_real_part)
     status = f"Relative residual {residual:.2g} after {n_iter} steps of L-BFGS."
-    if not ended:
+    if stopped:
+        status += " Stopped by the callback."
+    elif not ended:
         status += " Descent was still going on: raise max_iter."
         warn_not_converged("butterfly_learn", residual, tol, "Raise max_iter.")
     return ButterflyFactorizationResult(operator, residual, order, n_iter, ended, status)
 
 
 def _as_signals(W_or_pairs):
-    """Return inputs and outputs of shape (n, signals), and the matrix where that is known."""
+    """Return inputs and outputs of shape (n, signals), the matrix where that is known, and the dtype."""
     if isinstance(W_or_pairs, tuple | list) and len(W_or_pairs) == 2 and np.ndim(W_or_pairs[0]) == 2:
         parts = []
         for name, part in zip("XY", W_or_pairs, strict=True):
@@ -174,19 +177,20 @@ def _as_signals(W_or_pairs):
             if part.ndim != 2 or 0 in part.shape:
                 raise ValueError(invalid(name, "of shape (m, n)", f"shape {part.shape}"))
             check_finite(name, part, xp)
-            parts.append(part.T.astype(np.result_type(part, np.float64)))
-        X, Y = parts
-        array_namespace(X=X, Y=Y)
+            parts.append(part)
+        dtype = np.result_type(*parts)
+        X, Y = (part.T.astype(np.result_type(part, np.float64)) for part in parts)
         if X.shape != Y.shape:
             raise ValueError(invalid("Y", f"of shape {X.T.shape}, as X", f"shape {Y.T.shape}"))
         check_power_of_two("the number of columns of X", len(X))
         W = None
         if X.shape[1] >= len(X):
             W = np.linalg.lstsq(X.T, Y.T, rcond=None)[0].T
-        return X, Y, W
+        return X, Y, W, dtype
     W, n = as_matrix("W_or_pairs", W_or_pairs)
+    dtype = W.dtype
     W = W.astype(np.result_type(W, np.float64))
-    return np.eye(n), W, W
+    return np.eye(n), W, W, dtype
 
 
 class _Problem:
@@ -201,7 +205,7 @@ class _Problem:
             raise ValueError(invalid("field", "complex for complex data", "real", remedy))
         sizes = [float(np.abs(part).max()) or 1.0 for part in (X, Y)]
         # Powers of two: signals about 1 large, whatever their units.
-        powers = [math.ldexp(1.0, math.frexp(size)[1]) for size in sizes]
+        powers = [math.ldexp(1.0, math.frexp(size)[1] - 1) for size in sizes]
         self.X = np.ascontiguousarray(X / powers[0], dtype=dtype)
         self.Y = np.ascontiguousarray(Y / powers[1])
         self.scale = powers[1] / powers[0]
@@ -215,7 +219,7 @@ class _Problem:
             kept.append(activations(block, Z[order]))
             Z = kept[-1][-1]
         left = (Z.real if self.takes_real_part else Z) - self.Y
-        square = max(self.norm**2, 1e-300)
+        square = self.norm**2 or 1.0
         value = float(np.sum(left.real**2) + np.sum(left.imag**2)) / square
         cotangent = (2.0 / square) * left.astype(Z.dtype)
         gradient = np.empty_like(theta)
@@ -284,7 +288,7 @@ def _adam(problem, theta, order, n_steps):
 
 
 def _descend(problem, theta, order, max_iter, tol, callback):
-    """Return the end of L-BFGS, its number of steps, and whether it ended by itself."""
+    """Return the end of L-BFGS, its steps, whether it ended by itself, and whether the callback ended it."""
     report, shape, dtype = reporter(callback), theta.shape, theta.dtype
     best = [math.inf, theta]
     n_iter, stopped = 0, False
@@ -305,9 +309,11 @@ def _descend(problem, theta, order, max_iter, tol, callback):
 
     start = np.ascontiguousarray(theta).reshape(-1).view(np.float64).copy()
     if value(start)[0] <= max(tol, 1e-15) ** 2 or not max_iter:
-        return best[1], 0, True
+        return best[1], 0, True, False
     options = {"maxiter": max_iter, "maxfun": 20 * max_iter, "ftol": 0.0, "gtol": 0.0, "maxcor": 20}
     found = scipy.optimize.minimize(
         value, start, jac=True, method="L-BFGS-B", options=options, callback=after
     )
-    return best[1], n_iter, bool(stopped or best[0] <= tol**2 or found.status != 1)
+    reached = best[0] <= tol**2
+    stopped = stopped and not reached
+    return best[1], n_iter, bool(reached or not (stopped or found.status == 1)), stopped

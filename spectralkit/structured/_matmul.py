@@ -2,6 +2,8 @@
 
 import math
 
+import array_api_compat
+
 from spectralkit._core.checks import check_flag, invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name
 from spectralkit._core.namespaces import array_namespace
@@ -37,7 +39,7 @@ def butterfly_matmul(twiddle, X, *, adjoint=False, out=None):
     ValueError
         If a shape does not match, or the blocks are not finite.
     TypeError
-        If libraries are mixed, or a dtype is not supported.
+        If libraries are mixed, a dtype is not supported, or ``out`` is no array.
 
     See Also
     --------
@@ -54,6 +56,8 @@ def butterfly_matmul(twiddle, X, *, adjoint=False, out=None):
     twiddle, _, n = as_twiddle("twiddle", twiddle)
     given = getattr(X, "dtype", None)
     X, xp = as_numbers("X", X)
+    if out is not None and not array_api_compat.is_array_api_obj(out):
+        raise TypeError(invalid("out", "an array", f"type {type(out).__name__}"))
     array_namespace(twiddle=twiddle, X=X, out=out)
     if X.ndim < 1 or X.shape[-1] != n:
         raise ValueError(invalid("X", f"of shape (..., {n})", f"shape {tuple(X.shape)}"))

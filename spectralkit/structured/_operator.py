@@ -9,7 +9,7 @@ import numpy as np
 
 from spectralkit._core.checks import check_integer, invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name
-from spectralkit._core.namespaces import array_namespace, from_host, is_numpy
+from spectralkit._core.namespaces import array_namespace, from_host, is_numpy, to_host
 from spectralkit.structured._arguments import (
     as_numbers,
     as_permutation,
@@ -78,6 +78,8 @@ class _Factor:
     def apply(self, X, xp):
         """Return the products with the rows of ``X``, by array operations."""
         n = X.shape[-1]
+        if n == 1:  # no product that would do it
+            X = xp.astype(X, xp.result_type(X, self.twiddle), copy=False)
         if self.gather is not None:
             X = xp.take(X, from_host(self.gather, xp, X), axis=-1)
         for k in range(self.twiddle.shape[0]):
@@ -120,6 +122,10 @@ class _Part:
     def transposed(self, conjugate):
         factors = tuple(factor.transposed(conjugate) for factor in self.factors[::-1])
         return _Part(factors, self.real)
+
+
+# Of the byte order of this machine.
+_DOUBLES = np.dtype(np.float64), np.dtype(np.complex128)
 
 
 class Butterfly:
@@ -185,7 +191,8 @@ class Butterfly:
     __array_ufunc__ = None  # so that NumPy leaves ``x @ operator`` to the operator
 
     def __init__(self, twiddle, *, permutation=None):
-        twiddle, _, n = as_twiddle("twiddle", twiddle)
+        twiddle, xp, n = as_twiddle("twiddle", twiddle)
+        twiddle = xp.asarray(twiddle, copy=True)  # tables are kept, and must not go out of date
         if permutation is not None:
             permutation = as_permutation("permutation", permutation, n)
         self._set((_Part((_Factor(twiddle, permutation),)),), n)
@@ -418,18 +425,16 @@ class Butterfly:
 
     def _vector_plans(self, dtype):
         """Return the tables for a vector, none where it is not simple; and whether to take the real part."""
-        found = self._plans.get(dtype)
-        if found is None:
-            part = self._parts[0]
-            xp = array_namespace(twiddle=part.factors[0].twiddle)
-            simple = len(self._parts) == 1 and is_numpy(xp) and dtype.name in ("float64", "complex128")
-            if simple and dtype.kind == "c":
-                simple = part.is_complex and not part.real
-            plans, kind = [], np.dtype(dtype)
-            for factor in part.factors if simple else ():
-                kind = np.dtype(np.complex128) if factor.is_complex else kind
-                plans.append(factor.plan(kind))
-            found = self._plans[dtype] = (plans, part.real and kind.kind == "c")
+        part = self._parts[0]
+        xp = array_namespace(twiddle=part.factors[0].twiddle)
+        simple = len(self._parts) == 1 and is_numpy(xp) and dtype in _DOUBLES
+        if simple and dtype.kind == "c":
+            simple = part.is_complex and not part.real
+        plans, kind = [], np.dtype(dtype)
+        for factor in part.factors if simple else ():
+            kind = np.dtype(np.complex128) if factor.is_complex else kind
+            plans.append(factor.plan(kind))
+        found = self._plans[dtype] = (plans, part.real and kind.kind == "c")
         return found
 
     def __getstate__(self):
@@ -455,7 +460,7 @@ class Butterfly:
             return self._after(other)
         if type(other) is np.ndarray and other.shape == (self._n,):
             # The checks would take as long as the product: this is what they come to for such a vector.
-            plans, real = self._vector_plans(other.dtype)
+            plans, real = self._plans.get(other.dtype) or self._vector_plans(other.dtype)
             if plans:
                 x = other[None]
                 for plan in plans:
@@ -470,6 +475,8 @@ class Butterfly:
     def _after(self, other):
         if other._n != self._n:
             raise ValueError(invalid("the right operator", f"of size {self._n}", f"size {other._n}"))
+        left, right = (operator._parts[0].factors[0].twiddle for operator in (self, other))
+        array_namespace(left=left, right=right)
         operator = Butterfly.__new__(Butterfly)
         first, second = other._parts, self._parts
         if not first[-1].real and not second[0].real:
@@ -511,7 +518,9 @@ class Butterfly:
         for part in self._parts:
             rows = part.rows(rows, xp)
         if not is_numpy(xp):
-            rows = xp.astype(rows, xp.result_type(X, rows), copy=False)
+            # The precision of the signals, as on the host.
+            is_complex = xp.isdtype(rows.dtype, "complex floating")
+            rows = xp.astype(rows, xp.result_type(X, xp.complex64) if is_complex else X.dtype, copy=False)
         Y = xp.reshape(rows, shape)
         Y = Y if axis == X.ndim - 1 else xp.moveaxis(Y, -1, axis)
         if given is not None and X.dtype != given:
@@ -555,8 +564,8 @@ class Butterfly:
         for part in self._parts:
             factors = []
             for factor in part.factors:
-                scale = None if factor.scale is None else from_host(factor.scale, xp, like)
-                twiddle = from_host(factor.twiddle, xp, like)
+                scale = None if factor.scale is None else from_host(to_host(factor.scale), xp, like)
+                twiddle = from_host(to_host(factor.twiddle), xp, like)
                 factors.append(_Factor(twiddle, factor.gather, scale, factor.scatter))
             parts.append(_Part(tuple(factors), part.real))
         operator._set(tuple(parts), self._n)

@@ -1,5 +1,7 @@
 """Twiddle factors laid out for the compiled stages."""
 
+import math
+
 import numpy as np
 
 from spectralkit.structured._butterfly_numba import (
@@ -14,6 +16,7 @@ from spectralkit.structured._butterfly_numba import (
 _TILE_FROM = 16
 # Columns added to each row of a table: rows a power of two apart would fall into one set of the cache.
 _PADDING = 8
+_CACHE_LINE = 64
 
 
 class Plan:
@@ -40,6 +43,10 @@ class Plan:
             stage[:] = _fused(T[k], T[k + 1], k, self.n)
         self.stages = self._planes(stages)
         self.planes = 4 if self.is_complex else 2
+        self._real = self.first.dtype
+        self._row_work = self.planes, self.n + _PADDING
+        self._row_product = complex_row_products if self.is_complex else row_products
+        self._is_trivial = self.constant is not None or self.n == 1
 
     def _planes(self, table):
         """Return a table with padded rows, in planes if complex."""
@@ -47,25 +54,32 @@ class Plan:
         parts = [table.real, table.imag] if self.is_complex else [table]
         if not table.size:
             return np.empty((len(parts), *table.shape) if self.is_complex else table.shape, dtype=real)
-        padded = np.zeros((len(parts), *table.shape[:-1], table.shape[-1] + _PADDING), dtype=real)
+        padded = _aligned((len(parts), *table.shape[:-1], table.shape[-1] + _PADDING), real)
         for target, part in zip(padded, parts, strict=True):
             target[..., : table.shape[-1]] = part
         return padded if self.is_complex else padded[0]
 
     def rows(self, X):
         """Return the products with the rows of a matrix of the dtype of the plan."""
-        if self.constant is not None or self.n == 1:
-            return X * (1.0 if self.constant is None else self.constant)
-        Y = np.empty(X.shape, dtype=self.dtype)
-        one_by_one = len(X) < _TILE_FROM
-        width = self.n if one_by_one else self.n * LANES
-        work = np.empty((self.planes, width + _PADDING), dtype=self.first.dtype)
-        if self.is_complex:
-            product = complex_row_products if one_by_one else complex_tile_products
-        else:
-            product = row_products if one_by_one else tile_products
+        if self._is_trivial:
+            return (X * (1.0 if self.constant is None else self.constant)).astype(self.dtype, copy=False)
+        Y = np.empty(X.shape, self.dtype)
+        if len(X) < _TILE_FROM:  # as little as possible before a single short product
+            work = np.empty(self._row_work, self._real)
+            self._row_product(self.gather, self.first, self.stages, self.scatter, X, work, Y)
+            return Y
+        work = np.empty((self.planes, self.n * LANES + _PADDING), self._real)
+        product = complex_tile_products if self.is_complex else tile_products
         product(self.gather, self.first, self.stages, self.scatter, X, work, Y)
         return Y
+
+
+def _aligned(shape, dtype):
+    """Return zeros that begin with a line of the cache, so that no vector lies across two."""
+    size = math.prod(shape) * dtype.itemsize
+    raw = np.zeros(size + _CACHE_LINE, dtype=np.uint8)
+    start = -raw.ctypes.data % _CACHE_LINE
+    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 def _fused(low, high, k, n):

@@ -51,6 +51,7 @@ COEFFICIENTS = {
         (x.astype(object), TypeError, "{} must be of .*; got dtype object"),
         (x.astype("longdouble"), TypeError, "{} must be of .*; got dtype"),
         (x.astype("U5"), TypeError, "{} must be of .*; got dtype str"),
+        (np.ma.masked_less(x, 0), TypeError, "{} must be an array without a mask; got type MaskedArray"),
         (None, TypeError, "{} must be of .*; got dtype object"),
     ],
 )  # fmt: skip
@@ -380,6 +381,8 @@ typed = np.column_stack([cloud, [1, 1, 2, 2, 3, 3], [1.0, -1.0, 0.5, 1.0, 2.0, 1
             r"X\[0\] must be an array of numbers; got rows of different lengths",
         ),
         ([cloud + 0j], TypeError, r"X\[0\] must be real; got dtype complex128"),
+        ([np.ma.masked_less(cloud, 0)], TypeError, r"X\[0\] must be an array without a mask"),
+        (np.ma.masked_less(cloud[None], 0), TypeError, r"X\[0\] must be an array without a mask"),
         ([cloud.astype(object)], TypeError, r"X\[0\] must be of .*; got dtype object"),
         (["abc"], TypeError, r"X\[0\] must be of .*; got dtype str"),
     ],

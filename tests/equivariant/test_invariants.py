@@ -1,6 +1,8 @@
 """Rotation-invariant features of point clouds: what they ignore, what they see, scikit-learn."""
 
 import pickle
+import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -286,6 +288,41 @@ def test_a_single_point_in_the_centre(center):
     assert np.all(features[:, zero] == 0)
     assert np.all(features[:, np.logical_not(zero)] != 0)
     np.testing.assert_allclose(features[1, :2], 4 * features[0, :2], rtol=1e-14)
+
+
+@pytest.mark.parametrize("far", [0.0, 1e6])
+def test_equal_points_are_all_in_the_centre(far):
+    # What rounding leaves of their distances must not become the scale.
+    cloud = np.tile([[0.1 + far, 0.2, 0.3]], (7, 1))
+    expected = SphericalInvariants().fit_transform([np.zeros((7, 3))])
+    for R in (np.eye(3), *reference.orthogonal(5)):
+        model = SphericalInvariants().fit([cloud @ R.T])
+        assert model.r_max_ == 1.0
+        assert_same(model.transform([cloud @ R.T]), expected)
+
+
+def test_points_far_outside_and_heavy_ones_do_not_overflow():
+    cloud = make_clouds(1)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = SphericalInvariants(center=False).fit([cloud])
+        assert np.all(model.transform([1e200 * cloud]) == 0)
+        for r_max in (1e-200, 5e-324):
+            assert np.all(SphericalInvariants(r_max=r_max).fit_transform([cloud]) == 0)
+        model = SphericalInvariants(weight_column=3, average=True)
+        expected = model.fit_transform([np.column_stack([cloud, np.ones(len(cloud))])])
+        assert_same(model.fit_transform([np.column_stack([cloud, np.full(len(cloud), 1e308)])]), expected)
+
+
+def test_memory_is_that_of_the_features():
+    clouds = np.random.default_rng(0).standard_normal((50, 20, 3))
+    model = SphericalInvariants(lmax=8, n_radial=16).fit(clouds[:2])
+    model.transform(clouds[:2])
+    tracemalloc.start()
+    features = model.transform(clouds)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * features.nbytes  # one number for each pair and each harmonic would be 9 times
 
 
 def test_continuous_at_the_centre():

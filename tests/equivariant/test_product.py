@@ -1,6 +1,9 @@
 """Gaunt tensor products: all methods against dense sums and values, algebra, equivariance, batches."""
 
+import functools
 import math
+import pickle
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import hypothesis.strategies as st
@@ -10,7 +13,14 @@ import pytest
 from hypothesis import given
 
 import spectralkit
-from spectralkit.equivariant import GauntTensorProduct, gaunt_tensor_product, rotate, spherical_harmonics
+from spectralkit.equivariant import (
+    GauntTensorProduct,
+    gaunt_convolution,
+    gaunt_power,
+    gaunt_tensor_product,
+    rotate,
+    spherical_harmonics,
+)
 from spectralkit.testing import assert_namespace_preserved
 from tests.equivariant import reference
 
@@ -435,3 +445,39 @@ def test_the_number_of_threads_does_not_matter(lmax, method):
     assert np.array_equal(*found)
     with spectralkit.threads(2):  # of BLAS too, whose sums may then be in another order
         assert reference.relative(multiply(x1, x2, method), found[0]) < 1e-13
+
+
+@pytest.mark.parametrize("method", ["sparse", "grid", "fft"])
+def test_plans_keep_their_tables(method):
+    plan = GauntTensorProduct(3, 2, 4, method=method)
+    x1, x2 = np.random.default_rng(0).standard_normal((2, 5, 16))
+    expected, made = plan(x1, x2[:, :9]), plan._tables
+    for lmax_out in range(20):  # more than the functions keep
+        GauntTensorProduct(10, 10, lmax_out, method="grid")
+        GauntTensorProduct(2, lmax_out, method=method)
+    assert np.array_equal(plan(x1, x2[:, :9]), expected)
+    assert plan._tables is made
+    state = pickle.dumps(plan)
+    assert len(state) < 500
+    assert np.array_equal(pickle.loads(state)(x1, x2[:, :9]), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_infinity_stays_in_its_row_without_warnings(dtype):
+    x = np.random.default_rng(0).standard_normal((4, 16)).astype(dtype)
+    bad = x.copy()
+    bad[1, 3], bad[2] = np.inf, -np.inf
+    R = reference.orthogonal(1)[0]
+    functions = [functools.partial(gaunt_tensor_product, x, method=method) for method in METHODS]
+    functions += [
+        lambda value: GauntTensorProduct(3, 3, dtype=dtype, method="grid")(x, value),
+        lambda value: gaunt_power(value, 3),
+        lambda value: rotate(value, R),
+        lambda value: gaunt_convolution(value, [1.0, 2.0, 3.0], [1.0, 0.0, 2.0]),
+    ]
+    for function in functions:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            good, found = function(x), function(bad)
+        np.testing.assert_allclose(found[[0, 3]], good[[0, 3]], rtol=1e-4, atol=1e-5)
+        assert not np.any(np.all(np.isfinite(found[[1, 2]]), axis=1))

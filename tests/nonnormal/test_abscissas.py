@@ -211,6 +211,7 @@ def test_pseudospectral_abscissa_is_invariant(A):
 def test_pseudospectral_abscissa_of_extreme_sizes():
     A = jordan(3, -1.0)
     assert pseudospectral_abscissa(A, 1e200) == pytest.approx(1e200, rel=1e-14)
+    assert pseudospectral_abscissa(A, 1e308) == pytest.approx(1e308, rel=1e-14)
     assert pseudospectral_abscissa(A, 5e-324) == pytest.approx(-1.0, abs=1e-4)
     assert pseudospectral_abscissa(np.zeros((2, 2)), 1e-300) == pytest.approx(1e-300)
     assert pseudospectral_abscissa(1e-300 * A, 1.0) == pytest.approx(1.0, rel=1e-14)

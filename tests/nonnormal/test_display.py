@@ -79,6 +79,16 @@ def test_degenerate_matrices(A):
     assert levels(draw(A)).size > 1
 
 
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_the_norm_of_a_large_matrix_at_any_scale(scale):
+    A = np.random.default_rng(0).standard_normal((201, 201))
+    options = {"bounds": [-scale, scale, -scale, scale], "n_points": 2}
+    expected = scale * 201 * np.finfo(float).eps * np.linalg.norm(A, 2)
+    np.testing.assert_allclose(
+        PseudospectrumDisplay.from_matrix(scale * A, **options).resolution, expected, rtol=1e-6
+    )
+
+
 def test_what_is_drawn():
     display = draw(grcar(12), bounds=(-1, 3, -3, 3))
     ax = display.ax_

@@ -207,9 +207,21 @@ def test_bad_steps(dt):
 
 
 def test_bad_step_types():
-    for dt in ("fast", True, 1j, [1j]):
+    for dt in ("fast", True, 1j, [1j], None):
         with pytest.raises(TypeError, match="dt must be"):
             discretize([-1.0], [1.0], dt)
+
+
+def test_dense_steps_that_overflow_are_an_error():
+    with pytest.raises(np.linalg.LinAlgError, match="lower dt"):
+        discretize(np.array([[-1.0, 0.0], [0.5, -2.0]]), np.ones(2), 1e150)
+
+
+def test_a_long_step_costs_a_short_one_no_digits():
+    xp = pytest.importorskip("array_api_strict")
+    A, B = hippo("legs", 6)
+    A_bar, _ = discretize(xp.asarray(A), xp.asarray(B), xp.asarray([1e-4, 1e3]))
+    assert_allclose(np.asarray(A_bar)[0], scipy.linalg.expm(1e-4 * A), rtol=0.0, atol=1e-15)
 
 
 def test_errors():

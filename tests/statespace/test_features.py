@@ -209,7 +209,7 @@ def test_bad_sequences():
     [
         ({"n_states": 0}, ValueError, "n_states must be"),
         ({"n_states": 4.0}, TypeError, "n_states must be"),
-        ({"n_states": 5, "init": "legs"}, ValueError, "n must be even"),
+        ({"n_states": 5, "init": "legs"}, ValueError, "n_states must be even"),
         ({"init": "hippo"}, ValueError, "init must be one of"),
         ({"dt_min": 0.0}, ValueError, "dt_min must be"),
         ({"dt_min": "a"}, TypeError, "dt_min must be"),

@@ -154,6 +154,24 @@ def test_weight_is_repetition():
     assert_allclose(weighted.decision_function(X), repeated.decision_function(X), atol=1e-10)
 
 
+@pytest.mark.parametrize("unit", [1e-100, 1e16, 1e100])
+def test_the_unit_of_weights_is_that_of_the_penalty(unit):
+    X = series() + 1.0
+    y, w = targets(X), np.random.default_rng(1).uniform(0.1, 2.0, len(X))
+    expected = StateSpaceRegressor(alpha=1.0, **SMALL).fit(X, y, w)
+    model = StateSpaceRegressor(alpha=unit, **SMALL).fit(X, y, unit * w)
+    assert_allclose(model.coef_, expected.coef_, rtol=1e-8)
+
+
+@pytest.mark.parametrize("cls", [StateSpaceRegressor, StateSpaceClassifier])
+def test_sequences_beyond_the_range_of_squares(cls):
+    X, y = series(6, 4), np.arange(6) % 2
+    with pytest.raises(ValueError, match="X and y must be of squares that do not overflow"):
+        cls(**SMALL).fit(1e200 * X, y)
+    # Underflow counts as constant.
+    assert_allclose(cls(**SMALL).fit(1e-160 * X, y).coef_, 0.0, atol=1e-100)
+
+
 def test_units_and_offsets():
     """Standardised: the units of X do not matter, those of y scale the answer."""
     X = series()
@@ -383,6 +401,8 @@ def test_bad_targets_of_classification():
     model = StateSpaceClassifier(**SMALL)
     with pytest.raises(ValueError, match="two classes at least; got one class, 1"):
         model.fit(X, np.ones(6, int))
+    with pytest.raises(ValueError, match="two classes at least; got no class"):
+        model.partial_fit(X, np.ones(6, int), classes=[])
     with pytest.raises(ValueError, match="classes must be given in the first call"):
         model.partial_fit(X, np.arange(6) % 2)
     model.partial_fit(X, np.zeros(6, int), classes=[0, 1])

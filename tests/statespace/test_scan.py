@@ -338,6 +338,7 @@ def test_the_result_unpacks_and_shows_its_fields():
         ({"x0": [np.inf]}, ValueError, "x0 must be finite"),
         ({"u": [np.nan]}, ValueError, "u must be finite"),
         ({"C": ["x"]}, TypeError, "C must be of a real or complex"),
+        ({"u": None}, TypeError, "u must be an array of numbers; got None"),
         ({"allow_unstable": 1}, TypeError, "allow_unstable must be True or False"),
     ],
 )

@@ -188,6 +188,8 @@ def test_out():
         assert np.array_equal(out, kernel)
     with pytest.raises(ValueError, match="out must be of shape"):
         vandermonde_kernel(log_z, C, 300, out=np.empty((4, 299)))
+    with pytest.raises(TypeError, match="out must be an array; got type list"):
+        vandermonde_kernel(log_z, C, 300, out=[0.0])
     with pytest.raises(ValueError, match="out must be of shape"):
         vandermonde_kernel(log_z, C, 300, out=np.empty((4, 300), np.float32))
     read_only = np.empty((4, 300))
