@@ -7,15 +7,18 @@ import numpy as np
 
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_of, output_dtype_name
-from spectralkit._core.namespaces import array_namespace, from_host
+from spectralkit._core.namespaces import array_namespace, from_host, is_numpy
 from spectralkit.equivariant._arguments import (
     as_coefficients,
     as_real,
     as_unit_vectors,
     broadcast_shape,
     check_degree,
+    degrees,
 )
+from spectralkit.equivariant._harmonics import spherical_harmonics
 from spectralkit.equivariant._legendre import gauss_legendre, legendre_functions
+from spectralkit.equivariant._product import gaunt_tensor_product
 from spectralkit.equivariant._rotations import quarter_turn, turn
 
 
@@ -56,9 +59,11 @@ def gaunt_convolution(x, directions, radial, *, lmax_out=None):
 
     Notes
     -----
-    The frame is turned so that the direction becomes the polar axis, where the filter does not depend on the
-    angle about it: each order of the function is multiplied by the same values on a Gauss-Legendre grid of
-    the polar angle, and no other transform is needed. Then the frame is turned back [1]_.
+    NumPy arrays are multiplied with the coefficients of the filter by `gaunt_tensor_product`. For those of
+    other libraries the frame is turned so that the direction becomes the polar axis, where the filter does
+    not depend on the angle about it: each order of the function is multiplied by the same values on a
+    Gauss-Legendre grid of the polar angle, and no other transform is needed. Then the frame is turned
+    back [1]_.
 
     References
     ----------
@@ -88,6 +93,11 @@ def gaunt_convolution(x, directions, radial, *, lmax_out=None):
     remedy = "Above lmax + l_filter there is nothing."
     lmax_out = highest if lmax_out is None else check_degree("lmax_out", lmax_out, highest, remedy)
     shape = broadcast_shape(x=(x, 1), directions=(directions, 1), radial=(radial, 1))
+    if is_numpy(xp):
+        # Compiled products and harmonics are faster than turning frames by array operations.
+        filters = spherical_harmonics(lmax_filter, directions) * radial[..., degrees(lmax_filter)]
+        y = gaunt_tensor_product(x, filters.astype(x.dtype), lmax_out=lmax_out)
+        return y.astype(output_dtype_name("x", given), copy=False)
     alpha = xp.atan2(directions[..., 1], directions[..., 0])
     across = xp.sqrt(directions[..., 0] ** 2 + directions[..., 1] ** 2)
     beta = xp.atan2(across, directions[..., 2])

@@ -73,7 +73,7 @@ def _integrals(lmax, degree, n):
     """
     nodes, weights = gauss_legendre(lmax + degree)
     P = legendre_functions(lmax, nodes)
-    u = np.fft.fftfreq(n, 1.0 / n)[:, None] * np.arccos(nodes)
+    u = np.fft.fftfreq(n, 1.0 / n)[:, None] * np.arccos(nodes.astype(np.float64))
     tables = []
     for m in range(lmax + 1):
         norm = 2.0 * math.sqrt(math.pi) if m else math.sqrt(2.0 * math.pi)

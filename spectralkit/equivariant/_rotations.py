@@ -17,7 +17,6 @@ from spectralkit.equivariant._arguments import (
     degrees,
 )
 from spectralkit.equivariant._harmonics import spherical_harmonics
-from spectralkit.equivariant._legendre import gauss_legendre
 
 _ORTHOGONAL = 1e-6
 
@@ -55,7 +54,7 @@ def wigner_d(lmax, R):
     Notes
     -----
     A rotation is ``Z(α) X' Z(β) X Z(γ)``: turns about the polar axis, which mix the orders m and -m only, and
-    a constant quarter turn X, computed once by exact quadrature [1]_. All factors are orthogonal, so that
+    a constant quarter turn X, computed once from sums over rings [1]_. All factors are orthogonal, so that
     errors stay at rounding at any degree. A reflection is minus a rotation, which multiplies degree l by
     ``(-1)^l``.
 
@@ -219,18 +218,25 @@ def _orders(low, high):
 
 @functools.lru_cache(maxsize=32)
 def _quarter_turns(lmax):
-    """Return ``∫ Y(X r) Y(r)'`` for each degree, exactly, for the turn X of the second axis to the third."""
-    nodes, weights = gauss_legendre(2 * lmax)
+    """
+    Return the matrices ``D`` of ``Y(X r) = D Y(r)`` for the turn X of the second axis to the third.
+
+    By sums over rings about the polar axis, on each of which harmonics of one degree are orthogonal: a few
+    are enough, where a quadrature of the sphere takes `O(lmax)`. All harmonics are large on one of them,
+    those that are odd in z and of high order on one at about ``z = lmax**-0.5``.
+    """
+    nodes = np.append(0.0, 0.9 * 0.8 ** np.arange(0.0, 3.0 * math.log2(lmax) + 1.0))
     n = 2 * lmax + 1
     phi = 2.0 * math.pi * np.arange(n) / n
     sine = np.sqrt((1.0 - nodes) * (1.0 + nodes))[:, None]
     points = np.stack([sine * np.cos(phi), sine * np.sin(phi), np.repeat(nodes[:, None], n, axis=1)], axis=-1)
-    points, w = points.reshape(-1, 3), np.repeat(weights * 2.0 * math.pi / n, n)
+    points, norms = points.reshape(-1, 3), np.zeros((lmax + 1) ** 2)
     blocks = [np.zeros((2 * l + 1, 2 * l + 1)) for l in range(lmax + 1)]  # noqa: E741
     for start, stop in block_ranges(len(points), 1024):
         x, y, z = points[start:stop].T
         Y = spherical_harmonics(lmax, points[start:stop])
-        turned = spherical_harmonics(lmax, np.stack([x, -z, y], axis=1)) * w[start:stop, None]
+        turned = spherical_harmonics(lmax, np.stack([x, -z, y], axis=1))
+        norms += np.einsum("ij,ij->j", Y, Y)
         for l, block in enumerate(blocks):  # noqa: E741
             block += turned[:, l * l : (l + 1) ** 2].T @ Y[:, l * l : (l + 1) ** 2]
-    return tuple(blocks)
+    return tuple(block / norms[l * l : (l + 1) ** 2] for l, block in enumerate(blocks))  # noqa: E741

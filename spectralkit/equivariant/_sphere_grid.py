@@ -11,6 +11,7 @@ from spectralkit.equivariant._legendre import gauss_legendre
 def sphere_quadrature(degree):
     """Return unit vectors and weights that integrate spherical polynomials up to ``degree`` exactly."""
     nodes, weights = gauss_legendre(degree)
+    nodes = nodes.astype(np.float64)
     n = degree + 1
     phi = 2.0 * math.pi * np.arange(n) / n
     sine = np.sqrt((1.0 - nodes) * (1.0 + nodes))[:, None]

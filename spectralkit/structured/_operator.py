@@ -9,7 +9,7 @@ import numpy as np
 
 from spectralkit._core.checks import check_integer, invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name
-from spectralkit._core.namespaces import array_namespace, from_host, is_numpy, to_host
+from spectralkit._core.namespaces import array_namespace, from_host, is_numpy, library_name, to_host
 from spectralkit.structured._arguments import (
     as_numbers,
     as_permutation,
@@ -348,8 +348,11 @@ class Butterfly:
             The operator: a Fourier transform, a scaling and an inverse one.
         """
         c, xp = as_numbers("c", c)
-        if not is_numpy(xp) or c.ndim != 1:
-            raise ValueError(invalid("c", "a NumPy array of shape (n,)", f"shape {tuple(c.shape)}"))
+        if not is_numpy(xp):
+            given = f"an array of {library_name(xp)}"
+            raise TypeError(invalid("c", "a NumPy array", given, "Use to() for an operator elsewhere."))
+        if c.ndim != 1:
+            raise ValueError(invalid("c", "of shape (n,)", f"shape {c.shape}"))
         check_power_of_two("the length of c", c.size)
         check_finite("c", c, xp)
         n = c.size

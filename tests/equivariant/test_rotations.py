@@ -1,5 +1,7 @@
 """Rotations of coefficients: the defining property, the group, exact cases, blocks, libraries."""
 
+import time
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -239,3 +241,13 @@ def test_torch(dtype):
     assert_close(found.numpy(), rotate(x, R), 4, dtype)
     D = wigner_d(4, torch.from_numpy(R).requires_grad_(True))
     assert_close(D.numpy(), wigner_d(4, R), 4)
+
+
+def test_the_first_rotation_of_high_degree_is_quick():
+    r, R = reference.directions(4), reference.orthogonal(4)
+    Y = spherical_harmonics(100, r)
+    start = time.perf_counter()
+    rotated = rotate(Y, R)
+    assert time.perf_counter() - start < 30.0  # two minutes by quadrature of the whole sphere
+    expected = spherical_harmonics(100, np.einsum("nij,nj->ni", R, r))
+    np.testing.assert_allclose(rotated, expected, rtol=0, atol=3e-12)

@@ -42,7 +42,7 @@ def test_recovery_behind_each_of_the_eight(n, dtype):
         assert result.operator.dtype == dtype
     # Behind some other permutation.
     other = W[:, np.random.default_rng(5).permutation(n)]
-    assert n < 8 or butterfly_factorize(other).residual > 0.1
+    assert n < 8 or butterfly_factorize(other).residual > 0.03
 
 
 @pytest.mark.parametrize("dtype", [float, complex])
@@ -85,7 +85,8 @@ def test_residual_is_the_distance(name, n):
     for permutation in ("best", "bitrev", None):
         result = butterfly_factorize(W, permutation=permutation)
         assert 0 <= result.residual < 1
-        assert result.residual == pytest.approx(relative(result.operator.to_dense(), W), rel=1e-10, abs=1e-14)
+        distance = relative(result.operator.to_dense(), W)
+        assert result.residual == pytest.approx(distance, rel=1e-10, abs=1e-14)
 
 
 @pytest.mark.parametrize("n", [8, 64])
@@ -156,7 +157,15 @@ def test_degenerate_matrices(n):
     swaps = np.eye(n)[np.arange(n) ^ (n - 1)]
     single = np.zeros((n, n))
     single[n // 2, 0] = -3.0
-    for W in (np.outer(u, v), np.outer(u + 1j * v, v), np.diag(u), np.eye(n), swaps, np.ones((n, n)), single):
+    for W in (
+        np.outer(u, v),
+        np.outer(u + 1j * v, v),
+        np.diag(u),
+        np.eye(n),
+        swaps,
+        np.ones((n, n)),
+        single,
+    ):
         result = butterfly_factorize(W)
         assert result.residual <= 1e-14
         assert relative(result.operator.to_dense(), W) <= 1e-14

@@ -92,7 +92,10 @@ def test_half_precision_and_integers():
 
 @pytest.mark.parametrize("shape", [(8,), (0, 8), (2, 0, 8), (2, 3, 8)])
 def test_leading_axes(shape):
-    X, chain = rng.standard_normal(shape), [rng.standard_normal((2, 3, 4, 1)), rng.standard_normal((1, 5, 6, 1))]
+    X, chain = (
+        rng.standard_normal(shape),
+        [rng.standard_normal((2, 3, 4, 1)), rng.standard_normal((1, 5, 6, 1))],
+    )
     W = kronecker_sparse(chain[1]) @ kronecker_sparse(chain[0])
     found = ks_matmul(chain, X)
     assert found.shape == (*shape[:-1], 5)
@@ -123,11 +126,26 @@ def test_libraries_do_not_mix():
         ([], np.ones(8), ValueError, "values must be a list of at least one factor; got an empty list"),
         ([np.ones((2, 2, 2))], np.ones(4), ValueError, r"values\[0\] must be of shape \(a, b, c, d\)"),
         ([np.ones((2, 0, 2, 1))], np.ones(4), ValueError, r"values\[0\] must be of shape \(a, b, c, d\)"),
-        ([np.ones((2, 2, 2, 1))], np.ones(8), ValueError, r"values\[0\] must be a factor of 8 columns; .* 4"),
-        ([np.ones((2, 3, 2, 1))] * 2, np.ones(4), ValueError, r"values\[1\] must be a factor of 6 columns"),
+        (
+            [np.ones((2, 2, 2, 1))],
+            np.ones(8),
+            ValueError,
+            r"values\[0\] must be a factor of 8 columns; .* 4",
+        ),
+        (
+            [np.ones((2, 3, 2, 1))] * 2,
+            np.ones(4),
+            ValueError,
+            r"values\[1\] must be a factor of 6 columns",
+        ),
         ([np.full((2, 2, 2, 1), np.nan)], np.ones(4), ValueError, r"values\[0\] must be finite"),
         ([np.ones((2, 2, 2, 1))], 1.0, ValueError, r"X must be of shape \(\.\.\., n\); got shape \(\)"),
-        ([np.ones((2, 2, 2, 1), object)], np.ones(4), TypeError, r"values\[0\] must be of .*; got dtype object"),
+        (
+            [np.ones((2, 2, 2, 1), object)],
+            np.ones(4),
+            TypeError,
+            r"values\[0\] must be of .*; got dtype object",
+        ),
         ([np.ones((2, 2, 2, 1))], np.ones(4, "longdouble"), TypeError, "X must be of"),
     ],
 )
