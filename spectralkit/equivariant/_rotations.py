@@ -225,7 +225,7 @@ def _quarter_turns(lmax):
     are enough, where a quadrature of the sphere takes `O(lmax)`. All harmonics are large on one of them,
     those that are odd in z and of high order on one at about ``z = lmax**-0.5``.
     """
-    nodes = np.append(0.0, 0.9 * 0.8 ** np.arange(0.0, 3.0 * math.log2(lmax) + 1.0))
+    nodes = np.append(0.0, 0.8 * 0.5 ** np.arange(0.0, math.log2(lmax) + 1.0))
     n = 2 * lmax + 1
     phi = 2.0 * math.pi * np.arange(n) / n
     sine = np.sqrt((1.0 - nodes) * (1.0 + nodes))[:, None]
@@ -239,4 +239,6 @@ def _quarter_turns(lmax):
         norms += np.einsum("ij,ij->j", Y, Y)
         for l, block in enumerate(blocks):  # noqa: E741
             block += turned[:, l * l : (l + 1) ** 2].T @ Y[:, l * l : (l + 1) ** 2]
-    return tuple(block / norms[l * l : (l + 1) ** 2] for l, block in enumerate(blocks))  # noqa: E741
+    blocks = [block / norms[l * l : (l + 1) ** 2] for l, block in enumerate(blocks)]  # noqa: E741
+    # One Newton step to the nearest orthogonal matrix.
+    return tuple(block + 0.5 * block @ (np.eye(len(block)) - block.T @ block) for block in blocks)
