@@ -178,7 +178,7 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        array of shape (n_clouds, n_features_out_)
+        array of shape (n_clouds, n_features)
             Their features, in float64.
 
         Raises
@@ -207,7 +207,7 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_features_out_,)
+        ndarray of shape (n_features,)
             Names such as ``"power2_k0_k1_l3"``: two points, channels 0 and 1, degree 3. Channels count radial
             functions first, then types.
         """

@@ -236,8 +236,8 @@ def kreiss_constant(A):
     Returns
     -------
     float
-        The constant, at least 1; ``inf`` if an eigenvalue has a positive real part, or a matrix at rounding
-        distance has one while the constant is beyond what double precision resolves.
+        The constant, at least 1; ``inf`` if an eigenvalue has a positive real part, or the ratio below still
+        grows towards the imaginary axis where double precision ceases to resolve it.
 
     Raises
     ------
@@ -284,11 +284,20 @@ def kreiss_constant(A):
         z = _climb(A, z, size)
         ratio = z.real / max(_singular_value(A, z)[0], math.ulp(0.0))
         if ratio * rounding > z.real:
-            return math.inf
+            return _at_resolution(A, z, rounding)
         higher = _best(A, _on_lines(A, z, max(ratio, 1.0 + 1e-9), size))
         if higher is None or higher.real <= (1.0 + 1e-6) * ratio * _singular_value(A, higher)[0]:
             return max(ratio, 1.0)
         z = higher
+
+
+def _at_resolution(A, z, rounding):
+    """Return the ratio where it is resolved, to the right of a point; infinity if it grows leftwards there."""
+    while _singular_value(A, z)[0] < rounding:
+        z = complex(2.0 * z.real, z.imag)
+    further = complex(4.0 * z.real, z.imag)
+    here, there = (point.real / _singular_value(A, point)[0] for point in (z, further))
+    return here if here < 1.5 * there else math.inf
 
 
 def _best(A, points):

@@ -337,3 +337,10 @@ def test_all_kinds(kind):
     assert reach <= numerical_abscissa(A) + (0.1 * size or 1.0) + 100.0 * UNIT * size
     stable = A - (numerical_abscissa(A) + 1e-9 * size) * np.eye(12)
     assert kreiss_constant(stable) == 1.0
+
+
+@pytest.mark.parametrize("coupling", [1e3, 1e5, 1e6])
+def test_kreiss_constant_of_an_eigenvalue_on_the_axis(coupling):
+    """Its limit at the axis is the norm of the spectral projector, however large."""
+    assert kreiss_constant([[0.0, coupling], [0.0, -1.0]]) == pytest.approx(np.hypot(1, coupling), rel=1e-2)
+    assert kreiss_constant([[0.0, coupling], [0.0, 0.0]]) == np.inf
