@@ -42,7 +42,11 @@ def products():
             (lambda z=z: scipy.fft.fft(z), lambda F=F, z=z: F @ z),
         )
         ratios = [ratio(theirs, ours) for theirs, ours in pairs]
-        print(f"| {n} | " + " | ".join(f"{value:.3g}" if value >= 100 else f"{value:.2g}" for value in ratios) + " |")
+        print(
+            f"| {n} | "
+            + " | ".join(f"{value:.3g}" if value >= 100 else f"{value:.2g}" for value in ratios)
+            + " |"
+        )
 
 
 def published():

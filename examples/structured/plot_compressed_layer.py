@@ -170,8 +170,9 @@ for ax in (left, right):
 # %%
 # What the units look at
 # ----------------------
-# Rows of the three matrices as pictures, twelve units each. An entry of a butterfly is a product of eight
-# numbers, one of each level, so that few entries are large; rows of rank 8 are mixtures of the same eight.
+# Rows of the three matrices as pictures, twelve units each. An entry of a butterfly is a product of
+# eight numbers, one of each level, so that few entries are large; rows of rank 8 are mixtures of the
+# same eight.
 
 eye = np.eye(n)
 figure, axes = plt.subplots(3, 13, figsize=(11, 2.8), layout="constrained", width_ratios=[1.5] + [1] * 12)
@@ -186,6 +187,6 @@ for name, (first, *rest) in zip(colours, axes, strict=True):
 plt.show()
 
 # %%
-# On these digits the butterfly is as good as the dense layer, and rank 8 hardly worse; seeds differ by as
-# much. What tells them apart is the way there, and what happens with fewer numbers. A butterfly lets every
-# pixel reach every unit at any number of levels; half of the numbers make a bottleneck of rank 4.
+# On these digits the butterfly is as good as the dense layer, and rank 8 hardly worse; seeds differ by
+# as much. What tells them apart is the way there, and what happens with fewer numbers. A butterfly lets
+# every pixel reach every unit at any number of levels; half of the numbers make a bottleneck of rank 4.

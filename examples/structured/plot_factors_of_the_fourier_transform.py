@@ -2,17 +2,17 @@
 The factors of the Fourier transform
 ====================================
 
-The matrix of the Fourier transform has no zero in it, and yet is a product of matrices with two entries in
-each row. That is the fast Fourier transform. The factors can be read off the matrix, and off any other
+The matrix of the Fourier transform has no zero in it, and yet is a product of matrices with two entries
+in each row. That is the fast Fourier transform. The factors can be read off the matrix, and off any other
 matrix that has such factors.
 """
 
 # %%
 # A dense matrix, and its factors
 # -------------------------------
-# ``butterfly_factorize`` is given the numbers of the matrix and nothing else. It tries eight orders of the
-# columns, and finds that reversed bits leave a residual of rounding. Each factor below mixes pairs of
-# entries, at first neighbours, at last those that are half the length apart. Colours are phases, and
+# ``butterfly_factorize`` is given the numbers of the matrix and nothing else. It tries eight orders of
+# the columns, and finds that reversed bits leave a residual of rounding. Each factor below mixes pairs
+# of entries, at first neighbours, at last those that are half the length apart. Colours are phases, and
 # lightness is the modulus: white is zero.
 
 import matplotlib.pyplot as plt
@@ -125,5 +125,5 @@ plt.show()
 # %%
 # Smooth kernels, such as Hilbert's matrix, are nearly of low rank, and that is the better form for them.
 # Cosine and sine transforms, Hartley's and convolutions are fast and still no butterflies: their fast
-# algorithms are real parts of complex ones, or products of two. ``Butterfly.dct`` and the like make those,
-# in place of finding them.
+# algorithms are real parts of complex ones, or products of two. ``Butterfly.dct`` and the like make
+# those, in place of finding them.

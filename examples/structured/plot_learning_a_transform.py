@@ -9,9 +9,9 @@ squares needs as many pairs as signals have entries. If the map is a butterfly, 
 # %%
 # The Fourier transform, from pairs
 # ---------------------------------
-# Random signals of 32 entries and their Fourier transforms. ``butterfly_learn`` starts from random blocks,
-# and here it knows the order of reversed bits. Least squares takes the matrix of least norm. Errors are
-# those on 500 other signals. On the right the outputs have 5 per cent of noise.
+# Random signals of 32 entries and their Fourier transforms. ``butterfly_learn`` starts from random
+# blocks, and here it knows the order of reversed bits. Least squares takes the matrix of least norm.
+# Errors are those on 500 other signals. On the right the outputs have 5 per cent of noise.
 
 import warnings
 
@@ -53,11 +53,11 @@ for ax, noise in zip(axes, (0.0, 0.05), strict=True):
         (("least squares", "#E69F00", "s"), ("butterfly_learn", "#0072B2", "o"))
     ):
         values = errors[:, :, column]
-        ax.semilogy(np.repeat(counts, seeds), values.ravel(), marker, ms=4, color=colour, alpha=0.35, mew=0)
-        ax.semilogy(counts, np.median(values, axis=1), "-" + marker, ms=6, color=colour, label=name)
-        row = ", ".join(
-            f"{m}: {value:.1e}" for m, value in zip(counts, np.median(values, axis=1), strict=True)
-        )
+        middle = np.median(values, axis=1)
+        repeated = np.repeat(counts, seeds)
+        ax.semilogy(repeated, values.ravel(), marker, ms=4, color=colour, alpha=0.4, mew=0)
+        ax.semilogy(counts, middle, "-" + marker, ms=6, color=colour, label=name)
+        row = ", ".join(f"{m}: {value:.1e}" for m, value in zip(counts, middle, strict=True))
         print(f"noise {noise}, {name}: {row}")
     ax.axvline(n, color="0.6", linestyle=":", zorder=0)
     ax.set(xlabel=f"pairs of signals of {n} entries", xscale="log")
@@ -71,9 +71,9 @@ axes[0].legend(frameon=False, loc="lower left")
 
 # %%
 # A dense matrix of this size has 1024 numbers, and a butterfly 320, of which some are a matter of scale.
-# Eight pairs are 256 equations, which are enough from a good start; with twelve pairs every start is good.
-# Fewer do not determine the map, and what is learned is worse than nothing. With noise the smaller number
-# of unknowns goes on paying.
+# Eight pairs are 256 equations, which are enough from a good start; with twelve pairs every start is
+# good. Fewer do not determine the map, and what is learned is worse than nothing. With noise the smaller
+# number of unknowns goes on paying.
 #
 # The order is learned as well
 # ----------------------------

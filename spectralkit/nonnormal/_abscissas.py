@@ -292,7 +292,7 @@ def kreiss_constant(A):
 
 
 def _at_resolution(A, z, rounding):
-    """Return the ratio where it is resolved, to the right of a point; infinity if it grows leftwards there."""
+    """Return the ratio where it is resolved, to the right of a point; infinity if it falls from there."""
     while _singular_value(A, z)[0] < rounding:
         z = complex(2.0 * z.real, z.imag)
     further = complex(4.0 * z.real, z.imag)

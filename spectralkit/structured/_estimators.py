@@ -57,7 +57,7 @@ class ButterflyRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Steps of descent.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (d,)
         Names of the features, if the data of ``fit`` had them.
 
     See Also
@@ -185,7 +185,7 @@ class ButterflyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         The transform.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (d,)
         Names of the columns, if the data of ``fit`` had them.
 
     See Also

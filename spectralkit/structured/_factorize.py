@@ -56,7 +56,7 @@ def butterfly_factorize(W, *, permutation="best"):
 
     Exact up to rounding where the matrix is a butterfly, behind one of the permutations that are tried;
     the best level by level otherwise. Cost `O(n^2)` for each permutation, two passes over the matrix,
-    and memory of half a copy.
+    and memory of three quarters of a copy.
 
     Parameters
     ----------
@@ -174,14 +174,18 @@ def factorize(W, permutation, bound=math.inf):
     twiddle = np.empty((levels, n // 2 if levels else 0, 2, 2), dtype=dtype)
     if not levels:
         return twiddle, 0.0
-    largest = float(max(np.abs(W.real).max(), np.abs(W.imag).max() if W.dtype.kind == "c" else 0.0))
+    parts = (W.real, W.imag) if W.dtype.kind == "c" else (W,)
+    largest = max(float(max(part.max(), -part.min())) for part in parts)
     # Squares stay in range; the smallest subnormals have no inverse.
     exponent = max(math.frexp(largest)[1] - 1, -1000) if largest else 0
     A, columns, scale = W[None], permutation, math.ldexp(1.0, -exponent)
-    lost, total = 0.0, 0.0
-    for level in twiddle[:-1]:
+    lost, total, room = 0.0, 0.0, []  # two arrays, in turn
+    for index, level in enumerate(twiddle[:-1]):
         count, m = A.shape[:2]
-        rest = np.empty((2 * count, m // 2, m // 2), dtype=dtype)
+        entries = 2 * count * (m // 2) ** 2
+        if index < 2:
+            room.append(np.empty(entries, dtype=dtype))
+        rest = room[index % 2][:entries].reshape(2 * count, m // 2, m // 2)
         energy, missing = peel(A, columns, scale, level, rest)
         total, lost = max(total, energy), lost + missing
         if lost > bound**2 * total:

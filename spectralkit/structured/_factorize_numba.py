@@ -18,7 +18,7 @@ def peel(A, columns, scale, rows, rest):
     half = m // 2
     first, second, missing = np.empty(half), np.empty(half), np.empty(half)
     # One after the other in memory: blocks, and the entries of pairs, are far apart.
-    mixed, left, right, even, odd = np.empty((5, half), dtype=A.dtype)
+    mixed, left, right, even, odd = np.empty((5, half), dtype=rows.dtype)
     total, lost = 0.0, 0.0
     for block in range(count):
         for bit in range(2):

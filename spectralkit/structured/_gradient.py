@@ -67,7 +67,7 @@ def butterfly_gradient(twiddle, X, cotangent):
         if value.ndim < 1 or value.shape[-1] != n or value.shape != X.shape:
             constraint = f"of shape (..., {n}), X and cotangent alike"
             raise ValueError(invalid(name, constraint, f"shape {value.shape}"))
-    dtype = np.result_type(twiddle, X, cotangent, np.float64)
+    dtype = np.result_type(twiddle, X, cotangent)
     rows = (math.prod(X.shape[:-1]), n)
     levels = activations(twiddle.astype(dtype), X.reshape(rows).T.astype(dtype))
     grad, grad_X = gradients(twiddle.astype(dtype), levels, cotangent.reshape(rows).T.astype(dtype))

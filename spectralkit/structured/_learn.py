@@ -251,7 +251,7 @@ def _closed_form(problem, W, orders, n_blocks):
             for block in blocks:  # each is unitary
                 M = Butterfly(block, permutation=order).to_dense()
                 rest = rest @ M.conj().T
-            twiddle, _ = factorize(np.asarray(rest, dtype=dtype), order)
+            twiddle, _ = factorize(np.ascontiguousarray(rest, dtype=dtype), order)
             starts.append((np.stack([*blocks, twiddle.astype(dtype)]), order))
     return starts
 

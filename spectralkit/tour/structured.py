@@ -52,8 +52,8 @@ def a_photograph_in_few_cosines():
         peer_seconds=peer_seconds,
         sentence=(
             "A photograph is transformed by butterflies along rows and columns, and most coefficients "
-            f"are dropped ({lost:.0%} of the contrast is lost); the error is that of the transform against "
-            "SciPy's, which is made for this one transform, while a butterfly may be any other."
+            f"are dropped ({lost:.0%} of the contrast is lost); the error is that of the transform "
+            "against SciPy's, which is made for this one transform, while a butterfly may be any other."
         ),
         figure=figure,
     )
@@ -103,10 +103,10 @@ def factors_found_in_a_matrix():
         error=error,
         seconds=seconds,
         sentence=(
-            "The entries of a Fourier matrix with random signs are all that is given: its factors are found "
-            "in closed form, and the error is that of their products with rows of a photograph, against "
-            f"SciPy's FFT (a matrix without such factors shows by its residual: {other:.2f} for the cosine "
-            "transform)."
+            "The entries of a Fourier matrix with random signs are all that is given: its factors are "
+            "found in closed form, and the error is that of their products with rows of a photograph, "
+            f"against SciPy's FFT (a matrix without such factors shows by its residual: {other:.2f} for "
+            "the cosine transform)."
         ),
         figure=figure,
     )

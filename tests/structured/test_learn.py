@@ -7,6 +7,7 @@ import scipy.linalg
 from sklearn.exceptions import ConvergenceWarning
 
 from spectralkit.structured import butterfly_factorize, butterfly_gradient, butterfly_learn
+from spectralkit.structured._learn import _Problem
 from tests.structured import reference
 from tests.structured.reference import bit_reversal, relative, signals, twiddles
 
@@ -47,6 +48,23 @@ def test_residual_of_pairs():
         # No matrix does better than least squares.
         best = np.linalg.lstsq(X, Y, rcond=None)[0]
         assert result.residual >= relative(X @ best, Y)
+
+
+@pytest.mark.parametrize("field", ["real", "complex"])
+@pytest.mark.parametrize("n_blocks", [1, 2, 3])
+def test_gradient(n_blocks, field):
+    # The order is not its own inverse; complex blocks for real data have the real part taken.
+    X, Y, order = rng.standard_normal((8, 5)), rng.standard_normal((8, 5)), rng.permutation(8)
+    problem = _Problem(X, Y, field == "complex")
+    dtype = complex if field == "complex" else float
+    theta = np.stack([twiddles(rng, 8, dtype) for _ in range(n_blocks)])
+    direction = signals(rng, theta.shape, theta.dtype)
+    value, gradient = problem.value_and_gradient(theta, order)
+    step = 1e-5
+    ahead, behind = (problem.value_and_gradient(theta + h * direction, order)[0] for h in (step, -step))
+    slope = np.vdot(gradient, direction).real
+    assert (ahead - behind) / (2 * step) == pytest.approx(slope, rel=1e-6)
+    assert value == pytest.approx(problem.residual(theta, order) ** 2)
 
 
 def test_fewer_pairs_than_entries():
