@@ -11,18 +11,20 @@ from spectralkit._core.namespaces import array_namespace, to_host
 def as_numbers(name, value):
     """Return an array in its working dtype, and its namespace."""
     if not array_api_compat.is_array_api_obj(value):
-        try:
-            value = np.asarray(value)
-        except ValueError:
-            remedy = "Give all rows one length."
-            raise ValueError(
-                invalid(name, "an array of numbers", "rows of different lengths", remedy)
-            ) from None
+        value = _as_array(name, value)
     elif array_api_compat.is_torch_array(value):
         value = value.detach()  # gradients are not recorded
     dtype = working_dtype_name(name, value.dtype)
     xp = array_namespace(**{name: value})
     return xp.astype(value, dtype_of(xp, dtype), copy=False), xp
+
+
+def _as_array(name, value):
+    try:
+        return np.asarray(value)
+    except ValueError:
+        remedy = "Give all rows one length."
+        raise ValueError(invalid(name, "an array of numbers", "rows of different lengths", remedy)) from None
 
 
 def check_finite(name, value, xp):
@@ -55,7 +57,7 @@ def as_permutation(name, value, n):
     """Return a permutation of n places, on the host."""
     if array_api_compat.is_array_api_obj(value):
         value = to_host(value)
-    value = np.asarray(value)
+    value = _as_array(name, value)
     if (
         value.dtype.kind not in "iu"
         or value.shape != (n,)

@@ -11,6 +11,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spectralkit._core.checks import check_flag, check_option, invalid
+from spectralkit._core.namespaces import is_numpy, library_name
 from spectralkit._core.random import as_rng
 from spectralkit.base import unchanged_on_error
 from spectralkit.structured._arguments import as_numbers, check_finite
@@ -236,7 +237,7 @@ class ButterflyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             check_option("kind", self.kind, KINDS)
             X = validate_data(self, X, dtype=[np.float64, np.float32])
             self.operator_ = getattr(Butterfly, self.kind)(X.shape[1])
-            self._n_features_out = X.shape[1]
+            self._n_features_out, self._kind = X.shape[1], self.kind
         return self
 
     def transform(self, X):
@@ -274,19 +275,28 @@ class ButterflyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         Raises
         ------
         ValueError
-            If the shape is not that of `transform`, or transforms are not finite.
+            If the shape is not that of `transform`, or transforms are not finite, or complex where
+            `transform` returns real ones.
+        TypeError
+            If the array is not on the host.
         """
         check_is_fitted(self)
         n = self.operator_.shape[0]
         X, xp = as_numbers("X", X)
+        if not is_numpy(xp):
+            given = f"an array of {library_name(xp)}"
+            raise TypeError(invalid("X", "a NumPy array", given, "Copy it to the host."))
         if X.ndim != 2 or X.shape[1] != n:
             raise ValueError(invalid("X", f"of shape (n_samples, {n})", f"shape {tuple(X.shape)}"))
         check_finite("X", X, xp)
+        if X.dtype.kind == "c" and self._kind not in ("dft", "idft"):
+            remedy = "Complex data not supported: transform back real and imaginary parts."
+            raise ValueError(invalid("X", f"real for kind={self._kind!r}", f"dtype {X.dtype}", remedy))
         # Rows of all of them are orthogonal.
-        squares = np.full(n, 1.0 / n if self.kind == "idft" else float(n))
-        if self.kind in ("dct", "dst"):
+        squares = np.full(n, 1.0 / n if self._kind == "idft" else float(n))
+        if self._kind in ("dct", "dst"):
             squares *= 2.0
-            squares[0 if self.kind == "dct" else -1] *= 2.0
+            squares[0 if self._kind == "dct" else -1] *= 2.0
         found = self.operator_.H.matmul(X / squares.astype(X.real.dtype))
         return found.real
 

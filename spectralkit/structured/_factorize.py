@@ -137,7 +137,11 @@ def as_matrix(name, W):
 
 def as_operator(twiddle, permutation, W):
     """Return the operator, in the dtype of the matrix."""
-    twiddle = twiddle.astype(W.dtype)
+    with np.errstate(over="ignore"):
+        twiddle = twiddle.astype(W.dtype)
+    if not np.all(np.isfinite(twiddle)):
+        given = f"entries close to the largest number of {W.dtype}"
+        raise ValueError(invalid("W", "small enough for its factors", given, "Scale it down."))
     if len(W) == 1:  # without levels: a number
         return Butterfly._of_scale(twiddle, W[0])
     return Butterfly(twiddle, permutation=permutation)
@@ -194,5 +198,6 @@ def factorize(W, permutation, bound=math.inf):
     if levels == 1:
         A = A[..., columns] * scale
     twiddle[-1] = A
-    twiddle[-1] *= math.ldexp(1.0, exponent)
+    with np.errstate(over="ignore"):
+        twiddle[-1] *= math.ldexp(1.0, exponent)
     return twiddle, math.sqrt(lost / total) if total else 0.0

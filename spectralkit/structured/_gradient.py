@@ -56,6 +56,7 @@ def butterfly_gradient(twiddle, X, cotangent):
     >>> grad_x
     array([1., 1., 1., 1.])
     """
+    given = [getattr(value, "dtype", np.float64) for value in (twiddle, X)]
     twiddle, xp, n = as_twiddle("twiddle", twiddle)
     X, _ = as_numbers("X", X)
     cotangent, _ = as_numbers("cotangent", cotangent)
@@ -74,8 +75,10 @@ def butterfly_gradient(twiddle, X, cotangent):
     grads = grad, np.ascontiguousarray(grad_X.T).reshape(X.shape)
     # A real argument has real derivatives.
     return tuple(
-        (g.real if dtype_name(like.dtype).startswith("float") else g).astype(like.dtype)
-        for g, like in zip(grads, (twiddle, X), strict=True)
+        (g.real if dtype_name(like.dtype).startswith("float") else g).astype(
+            "float16" if dtype_name(named) == "float16" else like.dtype
+        )
+        for g, like, named in zip(grads, (twiddle, X), given, strict=True)
     )
 
 

@@ -63,6 +63,11 @@ def ks_matmul(values, X):
     """
     given = getattr(X, "dtype", None)
     X, xp = as_numbers("X", X)
+    try:
+        values = iter(values)
+    except TypeError:
+        constraint = "a list of arrays of shape (a, b, c, d)"
+        raise TypeError(invalid("values", constraint, f"type {type(values).__name__}")) from None
     values = [as_numbers(f"values[{i}]", factor)[0] for i, factor in enumerate(values)]
     if not values:
         raise ValueError(invalid("values", "a list of at least one factor", "an empty list"))

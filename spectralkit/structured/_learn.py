@@ -153,9 +153,14 @@ def butterfly_learn(
     theta, order = min(starts, key=lambda start: problem.residual(*start))
     theta, n_iter, ended, stopped = _descend(problem, theta, order, max_iter, tol, callback)
     residual = problem.residual(theta, order)
-    theta[0, 0] *= problem.scale  # the units of the data go into one level
     dtype = np.result_type(dtype, np.complex64) if is_complex else dtype
-    factors = [_Factor(block, order) for block in theta.astype(dtype)]
+    is_zero = not np.any(theta[0, 0])
+    with np.errstate(over="ignore"):
+        theta[0, 0] *= problem.scale  # the units of the data go into one level
+        blocks = theta.astype(dtype)
+    if not np.all(np.isfinite(blocks)) or (not np.any(blocks[0, 0]) and not is_zero):
+        raise _out_of_range(problem.scale, dtype)
+    factors = [_Factor(block, order) for block in blocks]
     operator = Butterfly._of(factors, n, real=problem.takes_real_part)
     status = f"Relative residual {residual:.2g} after {n_iter} steps of L-BFGS."
     if stopped:
@@ -168,7 +173,7 @@ def butterfly_learn(
 
 def _as_signals(W_or_pairs):
     """Return inputs and outputs of shape (n, signals), the matrix where that is known, and the dtype."""
-    if isinstance(W_or_pairs, tuple | list) and len(W_or_pairs) == 2 and np.ndim(W_or_pairs[0]) == 2:
+    if isinstance(W_or_pairs, tuple | list) and len(W_or_pairs) == 2 and _is_table(W_or_pairs[0]):
         parts = []
         for name, part in zip("XY", W_or_pairs, strict=True):
             part, xp = as_numbers(name, part)
@@ -193,6 +198,15 @@ def _as_signals(W_or_pairs):
     return np.eye(n), W, W, dtype
 
 
+def _out_of_range(scale, dtype):
+    constraint = f"of outputs whose size relative to inputs is in the range of {np.dtype(dtype)}"
+    return ValueError(invalid("W_or_pairs", constraint, f"about {scale:.3g}", "Scale one of them."))
+
+
+def _is_table(first):
+    return as_numbers("X", first)[0].ndim == 2
+
+
 class _Problem:
     """Signals, scaled, and the squares that are minimised."""
 
@@ -203,12 +217,15 @@ class _Problem:
         if not is_complex and (X.dtype.kind == "c" or Y.dtype.kind == "c"):
             remedy = 'Take field="complex".'
             raise ValueError(invalid("field", "complex for complex data", "real", remedy))
-        sizes = [float(np.abs(part).max()) or 1.0 for part in (X, Y)]
+        # Not moduli, which may overflow.
+        sizes = [float(max(np.abs(part.real).max(), np.abs(part.imag).max())) or 1.0 for part in (X, Y)]
         # Powers of two: signals about 1 large, whatever their units.
         powers = [math.ldexp(1.0, math.frexp(size)[1] - 1) for size in sizes]
         self.X = np.ascontiguousarray(X / powers[0], dtype=dtype)
         self.Y = np.ascontiguousarray(Y / powers[1])
         self.scale = powers[1] / powers[0]
+        if not 0.0 < self.scale < math.inf:
+            raise _out_of_range(self.scale, dtype)
         self.norm = float(np.linalg.norm(self.Y))
         self.n = len(X)
 
@@ -304,16 +321,17 @@ def _descend(problem, theta, order, max_iter, tol, callback):
         nonlocal n_iter, stopped
         n_iter += 1
         stopped = report(n_iter, math.sqrt(best[0]))
-        if stopped or best[0] <= tol**2:
+        if stopped or math.sqrt(best[0]) <= tol:
             raise StopIteration
 
     start = np.ascontiguousarray(theta).reshape(-1).view(np.float64).copy()
-    if value(start)[0] <= max(tol, 1e-15) ** 2 or not max_iter:
-        return best[1], 0, True, False
+    reached = math.sqrt(value(start)[0]) <= max(tol, 1e-15)
+    if reached or not max_iter:
+        return best[1], 0, reached, False
     options = {"maxiter": max_iter, "maxfun": 20 * max_iter, "ftol": 0.0, "gtol": 0.0, "maxcor": 20}
     found = scipy.optimize.minimize(
         value, start, jac=True, method="L-BFGS-B", options=options, callback=after
     )
-    reached = best[0] <= tol**2
+    reached = math.sqrt(best[0]) <= tol
     stopped = stopped and not reached
     return best[1], n_iter, bool(reached or not (stopped or found.status == 1)), stopped

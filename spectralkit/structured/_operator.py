@@ -110,7 +110,13 @@ class _Part:
         if complex_input and (self.real or not self.is_complex):
             # A real matrix: both parts of the signals for themselves.
             both = self.rows(xp.concat([xp.real(X), xp.imag(X)], axis=0), xp)
-            return xp.astype(both[: X.shape[0], :] + 1j * both[X.shape[0] :, :], X.dtype, copy=False)
+            found, imaginary = both[: X.shape[0], :], both[X.shape[0] :, :]
+            if is_numpy(xp):
+                # Not 1j times the imaginary part: an infinite one would make the real part NaN.
+                found, real = np.empty(found.shape, X.dtype), found
+                found.real, found.imag = real, imaginary
+                return found
+            return xp.astype(found + 1j * imaginary, X.dtype, copy=False)
         for factor in self.factors:
             if is_numpy(xp):
                 dtype = np.result_type(X.dtype, np.complex64) if factor.is_complex else X.dtype
@@ -356,7 +362,11 @@ class Butterfly:
         check_power_of_two("the length of c", c.size)
         check_finite("c", c, xp)
         n = c.size
-        scale = np.fft.fft(c.astype(np.complex128)) / n
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = np.fft.fft(c.astype(np.complex128)) / n
+        if not np.all(np.isfinite(scale)):
+            given = f"entries close to the largest number of {c.dtype}"
+            raise ValueError(invalid("c", "small enough for its Fourier transform", given, "Scale it down."))
         factors = [
             _Factor(_fourier(n, -1), bit_reversal(n), scale),
             _Factor(_fourier(n, 1), bit_reversal(n)),
@@ -385,14 +395,14 @@ class Butterfly:
 
     @property
     def factors(self):
-        """Triples (twiddle, permutation, scale), applied first to last."""
+        """Triples (twiddle, permutation, scale), applied first to last; read-only where NumPy's."""
         triples = []
         for factor in self._only().factors:
-            triples.append((factor.twiddle, factor.gather, factor.scale))
+            triples.append((_shown(factor.twiddle), _shown(factor.gather), _shown(factor.scale)))
             if factor.scatter is not None:
                 identity = np.tile(np.eye(2), (*factor.twiddle.shape[:2], 1, 1))
                 xp = array_namespace(twiddle=factor.twiddle)
-                triples.append((from_host(identity, xp, factor.twiddle), factor.scatter, None))
+                triples.append((from_host(identity, xp, factor.twiddle), _shown(factor.scatter), None))
         return triples
 
     @property
@@ -469,8 +479,9 @@ class Butterfly:
                 for plan in plans:
                     x = plan.rows(np.ascontiguousarray(x, plan.dtype))
                 return x[0].real if real else x[0]
-        ndim = getattr(other, "ndim", np.ndim(other))
-        return self.matmul(other, axis=-1 if ndim < 2 else -2)
+        if not hasattr(other, "ndim"):
+            other, _ = as_numbers("X", other)
+        return self.matmul(other, axis=-1 if other.ndim < 2 else -2)
 
     def __rmatmul__(self, other):
         return self.T.matmul(other)
@@ -582,7 +593,16 @@ class Butterfly:
         -------
         scipy.sparse.linalg.LinearOperator
             Products with the matrix and its conjugate transpose.
+
+        Raises
+        ------
+        TypeError
+            If the blocks are not on the host.
         """
+        xp = array_namespace(twiddle=self._parts[0].factors[0].twiddle)
+        if not is_numpy(xp):
+            given = f"arrays of {library_name(xp)}"
+            raise TypeError(invalid("the operator", "of NumPy arrays", given, "Use to() first."))
         from scipy.sparse.linalg import LinearOperator
 
         adjoint = self.H
@@ -595,6 +615,15 @@ class Butterfly:
             rmatmat=lambda X: adjoint.matmul(X, axis=0),
             dtype=self.dtype,
         )
+
+
+def _shown(array):
+    """Return a view that cannot be written to: the tables of products would go out of date."""
+    if not isinstance(array, np.ndarray):
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _axis(X, axis, n):

@@ -10,6 +10,7 @@ from spectralkit.structured import (
     butterfly_gradient,
     butterfly_learn,
     butterfly_matmul,
+    ks_matmul,
 )
 from tests.structured.reference import twiddles
 
@@ -289,3 +290,48 @@ def test_first_column(c, error, match):
 def test_calls(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+def test_rows_of_different_lengths():
+    ragged = [[1.0, 2.0], [3.0]]
+    for call in (
+        lambda: B @ ragged,
+        lambda: Butterfly(T, permutation=ragged),
+        lambda: butterfly_learn((ragged, ragged)),
+    ):
+        with pytest.raises(ValueError, match="must be an array of numbers; got rows of different lengths"):
+            call()
+
+
+def test_factors_that_are_no_list():
+    for values, kind in ((None, "NoneType"), (3, "int"), (np.array(1.0), "ndarray")):
+        with pytest.raises(TypeError, match=f"values must be a list of arrays .*; got type {kind}"):
+            ks_matmul(values, x)
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_out_of_range():
+    for dtype in ("float32", "complex64", "float64", "complex128"):
+        largest = np.full((8, 8), np.finfo(dtype).max / 4, dtype=dtype)
+        with pytest.raises(ValueError, match=r"W must be small enough for its factors; .* Scale it down"):
+            butterfly_factorize(3 * largest)
+    for value in (1.7e308, 1.7e308 + 1.7e308j):
+        with pytest.raises(ValueError, match="c must be small enough for its Fourier transform"):
+            Butterfly.circulant(np.full(8, value))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("init", ["factorize", "random"])
+def test_units_out_of_range(init):
+    pairs = np.eye(8), np.eye(8)
+    for dtype, size in (("float32", 1e30), ("float64", 1e200), ("complex128", 1e200)):
+        for power in (1, -1):
+            X, Y = (part.astype(dtype) for part in (pairs[0] * size**-power, pairs[1] * size**power))
+            with pytest.raises(ValueError, match=r"relative to inputs is in the range of .* Scale one of"):
+                butterfly_learn((X, Y), init=init, max_iter=20, rng=0)
+
+
+def test_blocks_of_another_library_and_scipy():
+    operator = B.to(array_api_strict.ones(1))
+    with pytest.raises(TypeError, match="the operator must be of NumPy arrays; got arrays of array_api"):
+        operator.aslinearoperator()

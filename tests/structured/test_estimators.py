@@ -2,6 +2,7 @@
 
 import pickle
 
+import array_api_strict
 import numpy as np
 import pytest
 import scipy.fft
@@ -253,3 +254,22 @@ def test_bad_input_of_the_transformer(call, match):
 def test_bad_input_of_the_regressor(call, match):
     with pytest.raises(ValueError, match=match):
         call(ButterflyRegressor())
+
+
+def test_inverse_of_the_kind_that_was_fitted():
+    X = np.random.default_rng(0).standard_normal((3, 8))
+    transformer = ButterflyTransformer("dct").fit(X)
+    Z = transformer.transform(X)
+    np.testing.assert_allclose(transformer.set_params(kind="idft").inverse_transform(Z), X, atol=1e-14)
+
+
+def test_inverse_of_complex_numbers_where_transforms_are_real():
+    transformer = ButterflyTransformer("dct").fit(np.ones((2, 8)))
+    with pytest.raises(ValueError, match="X must be real for kind='dct'; got dtype complex128"):
+        transformer.inverse_transform(np.ones((2, 8)) + 1j)
+
+
+def test_inverse_of_an_array_of_another_library():
+    transformer = ButterflyTransformer("dct").fit(np.ones((2, 8)))
+    with pytest.raises(TypeError, match="X must be a NumPy array; got an array of array_api_strict"):
+        transformer.inverse_transform(array_api_strict.ones((2, 8)))

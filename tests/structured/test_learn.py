@@ -234,3 +234,23 @@ def test_nothing_given_is_changed():
     butterfly_learn(W)
     for given, copy in zip((X, Y, W), copies, strict=True):
         np.testing.assert_array_equal(given, copy)
+
+
+def test_no_steps_do_not_converge():
+    W = np.random.default_rng(0).standard_normal((8, 8))
+    with pytest.warns(ConvergenceWarning, match="Raise max_iter"):
+        result = butterfly_learn(W, max_iter=0)
+    assert (result.n_iter, result.converged) == (0, False)
+    assert butterfly_learn(scipy.linalg.hadamard(8), max_iter=0).converged
+
+
+@pytest.mark.parametrize("tol", [1e200, 1e-200, 0.0])
+def test_any_tolerance(tol):
+    result = butterfly_learn(np.random.default_rng(0).standard_normal((8, 8)), tol=tol)
+    assert result.converged
+    assert (result.n_iter == 0) == (tol > 1.0)
+
+
+def test_complex_numbers_whose_modulus_overflows():
+    W = np.full((8, 8), 1.5e308 + 1.5e308j)
+    assert butterfly_learn(W, max_iter=20).residual < 1e-12

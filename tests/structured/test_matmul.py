@@ -174,3 +174,12 @@ def test_gradient_of_no_signals():
 def test_gradient_in_the_signals_is_the_adjoint():
     T, x, c = twiddles(rng, 32, complex), signals(rng, 32, complex), signals(rng, 32, complex)
     assert relative(butterfly_gradient(T, x, c)[1], butterfly_matmul(T, c, adjoint=True)) < 1e-14
+
+
+def test_gradient_in_half_precision():
+    rng = np.random.default_rng(0)
+    T, x = rng.standard_normal((3, 4, 2, 2)), rng.standard_normal((5, 8))
+    found = butterfly_gradient(T.astype("float16"), x.astype("float16"), x)
+    assert [part.dtype.name for part in found] == ["float16", "float16"]
+    for part, exact in zip(found, butterfly_gradient(T, x, x), strict=True):
+        np.testing.assert_allclose(part, exact, rtol=0.02, atol=0.05)

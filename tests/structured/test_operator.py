@@ -382,3 +382,21 @@ def test_nothing_given_is_changed_or_followed():
     T *= 2
     np.testing.assert_array_equal(B.matmul(X), before)
     assert relative(B.T.to_dense(), reference.dense(given).T) <= limit(16)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rows", [1, 40])
+def test_an_infinite_imaginary_part_spoils_no_real_part(rows):
+    operator = Butterfly.hadamard(8)
+    X = np.random.default_rng(0).standard_normal((rows, 8)) + 0j
+    X[0, 3] += 1j * np.inf
+    Y = operator.matmul(X)
+    np.testing.assert_array_equal(Y.real, operator.matmul(X.real))
+    np.testing.assert_array_equal(Y.imag, operator.matmul(X.imag))
+
+
+def test_factors_cannot_be_written_to():
+    operator = Butterfly.circulant(np.arange(8.0))
+    for array in (Butterfly.hadamard(8).twiddle, *operator.factors[0]):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
