@@ -17,34 +17,37 @@ LANES = 32
 
 @njit(fastmath=_FLAGS, **INNER)
 def _vector(gather, first, stages, scatter, x, work, y):
-    """Write the product with one vector; empty ``first`` and ``scatter`` are left out."""
+    """Write the product with one vector; empty ``gather``, ``first`` and ``scatter`` are left out."""
     n = y.size
-    q, half = n // 4, n // 2
-    a, b = work[0], work[1]
-    for i in range(n):
-        a[i] = x[gather[i]]
+    q, half, last = n // 4, n // 2, stages.shape[0] - 1
+    source, target, spare = x, work[0], work[1]
+    if gather.size:
+        for i in range(n):
+            target[i] = x[gather[i]]
+        source, target, spare = target, spare, target
     if first.size:
         m0, m1, m2, m3 = first[0], first[1], first[2], first[3]
         for g in range(half):
-            u, v = a[2 * g], a[2 * g + 1]
-            b[g] = m0[g] * u + m1[g] * v
-            b[g + half] = m2[g] * u + m3[g] * v
-        a, b = b, a
-    for t in range(stages.shape[0]):
+            u, v = source[2 * g], source[2 * g + 1]
+            target[g] = m0[g] * u + m1[g] * v
+            target[g + half] = m2[g] * u + m3[g] * v
+        source, target, spare = target, spare, target
+    for t in range(last + 1):
         M = stages[t]
+        out = y if t == last and scatter.size == 0 else target
         for g in range(q):
-            x0, x1, x2, x3 = a[4 * g], a[4 * g + 1], a[4 * g + 2], a[4 * g + 3]
-            b[g] = M[0, g] * x0 + M[1, g] * x1 + M[2, g] * x2 + M[3, g] * x3
-            b[g + q] = M[4, g] * x0 + M[5, g] * x1 + M[6, g] * x2 + M[7, g] * x3
-            b[g + 2 * q] = M[8, g] * x0 + M[9, g] * x1 + M[10, g] * x2 + M[11, g] * x3
-            b[g + 3 * q] = M[12, g] * x0 + M[13, g] * x1 + M[14, g] * x2 + M[15, g] * x3
-        a, b = b, a
+            x0, x1, x2, x3 = source[4 * g], source[4 * g + 1], source[4 * g + 2], source[4 * g + 3]
+            out[g] = M[0, g] * x0 + M[1, g] * x1 + M[2, g] * x2 + M[3, g] * x3
+            out[g + q] = M[4, g] * x0 + M[5, g] * x1 + M[6, g] * x2 + M[7, g] * x3
+            out[g + 2 * q] = M[8, g] * x0 + M[9, g] * x1 + M[10, g] * x2 + M[11, g] * x3
+            out[g + 3 * q] = M[12, g] * x0 + M[13, g] * x1 + M[14, g] * x2 + M[15, g] * x3
+        source, target, spare = out, spare, target
     if scatter.size:
         for i in range(n):
-            y[i] = a[scatter[i]]
-    else:
+            y[i] = source[scatter[i]]
+    elif last < 0:
         for i in range(n):
-            y[i] = a[i]
+            y[i] = source[i]
 
 
 @njit(fastmath=_FLAGS, **INNER)
@@ -84,6 +87,15 @@ def _complex_vector(gather, first, stages, scatter, x, work, y):
 
 
 @njit()
+def vector_product(gather, first, stages, scatter, x):
+    """Return the product with one vector: the shortest way from Python."""
+    y = np.empty_like(x)
+    work = np.empty((2, x.size + 8), dtype=x.dtype)  # not a power of two: see the tables
+    _vector(gather, first, stages, scatter, x, work, y)
+    return y
+
+
+@njit()
 def row_products(gather, first, stages, scatter, X, work, Y):
     """Write the products with the rows of ``X`` to those of ``Y``, one by one."""
     for s in range(len(X)):
@@ -108,7 +120,7 @@ def tile_products(gather, first, stages, scatter, X, work, Y):
         for s in range(count):
             row = X[start + s]
             for i in range(n):
-                a[i * LANES + s] = row[gather[i]]
+                a[i * LANES + s] = row[gather[i] if gather.size else i]
         if first.size:
             for g in range(half):
                 m0, m1, m2, m3 = first[0, g], first[1, g], first[2, g], first[3, g]

@@ -469,16 +469,15 @@ class Butterfly:
         return f"<Butterfly {self._n}x{self._n}, {dtype_name(self.dtype)}, factors: {'; '.join(kinds)}>"
 
     def __matmul__(self, other):
-        if isinstance(other, Butterfly):
-            return self._after(other)
         if type(other) is np.ndarray and other.shape == (self._n,):
             # The checks would take as long as the product: this is what they come to for such a vector.
             plans, real = self._plans.get(other.dtype) or self._vector_plans(other.dtype)
             if plans:
-                x = other[None]
                 for plan in plans:
-                    x = plan.rows(np.ascontiguousarray(x, plan.dtype))
-                return x[0].real if real else x[0]
+                    other = plan.vector(other if other.dtype == plan.dtype else other.astype(plan.dtype))
+                return other.real if real else other
+        if isinstance(other, Butterfly):
+            return self._after(other)
         if not hasattr(other, "ndim"):
             other, _ = as_numbers("X", other)
         return self.matmul(other, axis=-1 if other.ndim < 2 else -2)

@@ -10,6 +10,7 @@ from spectralkit.structured._butterfly_numba import (
     complex_tile_products,
     row_products,
     tile_products,
+    vector_product,
 )
 
 # Below this many rows they are done one by one: a tile costs as much as about so many.
@@ -33,7 +34,9 @@ class Plan:
             # Rows of the last level are half the length apart.
             T[-1] *= np.asarray(scale).reshape(2, pairs).T[:, :, None]
         self.constant = scale if not levels else None
-        self.gather = np.arange(self.n) if gather is None else np.asarray(gather)
+        if gather is None:  # planes of complex numbers are filled in any case
+            gather = np.arange(self.n if self.is_complex else 0)
+        self.gather = np.asarray(gather)
         self.scatter = np.empty(0, dtype=self.gather.dtype) if scatter is None else np.asarray(scatter)
         odd = levels % 2
         self.first = self._planes(T[0].reshape(pairs, 4).T if odd else np.empty((4, 0)))
@@ -59,11 +62,20 @@ class Plan:
             target[..., : table.shape[-1]] = part
         return padded if self.is_complex else padded[0]
 
+    def vector(self, x):
+        """Return the product with a vector of the dtype of the plan."""
+        flags = x.flags
+        if self.is_complex or self._is_trivial or not (flags.c_contiguous and flags.writeable):
+            return self.rows(np.ascontiguousarray(x)[None])[0]
+        return vector_product(self.gather, self.first, self.stages, self.scatter, x)
+
     def rows(self, X):
         """Return the products with the rows of a matrix of the dtype of the plan."""
         if self._is_trivial:
             return (X * (1.0 if self.constant is None else self.constant)).astype(self.dtype, copy=False)
         Y = np.empty(X.shape, self.dtype)
+        if not X.flags.writeable:
+            X = X.copy()  # to compiled code another type than the work arrays
         if len(X) < _TILE_FROM:  # as little as possible before a single short product
             work = np.empty(self._row_work, self._real)
             self._row_product(self.gather, self.first, self.stages, self.scatter, X, work, Y)
