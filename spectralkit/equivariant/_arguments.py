@@ -2,10 +2,10 @@
 
 import math
 
-import array_api_compat
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
 
+from spectralkit._core.arrays import as_numbers
 from spectralkit._core.checks import check_integer, invalid
 from spectralkit._core.dtypes import dtype_of, working_dtype_name
 from spectralkit._core.namespaces import array_namespace
@@ -17,19 +17,7 @@ def as_real(name, value):
     """Return a real array in its working dtype, and its namespace; NaN and infinity are let through."""
     if type(value) is np.ndarray and value.dtype in _KEPT:
         return value, numpy_namespace  # the checks below take as long as a product of low degree
-    if isinstance(value, np.ma.MaskedArray):
-        remedy = "Fill it, or drop what is masked."
-        raise TypeError(invalid(name, "an array without a mask", "type MaskedArray", remedy))
-    if not array_api_compat.is_array_api_obj(value):
-        try:
-            value = np.asarray(value)
-        except ValueError:
-            remedy = "Give all rows one length."
-            raise ValueError(
-                invalid(name, "an array of numbers", "rows of different lengths", remedy)
-            ) from None
-    elif array_api_compat.is_torch_array(value):
-        value = value.detach()  # gradients are not recorded
+    value = as_numbers(name, value)
     dtype = working_dtype_name(name, value.dtype, allow_complex=False)
     xp = array_namespace(**{name: value})
     return xp.astype(value, dtype_of(xp, dtype), copy=False), xp

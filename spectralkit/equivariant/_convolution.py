@@ -94,9 +94,10 @@ def gaunt_convolution(x, directions, radial, *, lmax_out=None):
     lmax_out = highest if lmax_out is None else check_degree("lmax_out", lmax_out, highest, remedy)
     shape = broadcast_shape(x=(x, 1), directions=(directions, 1), radial=(radial, 1))
     if is_numpy(xp):
-        # Compiled products and harmonics are faster than turning frames by array operations.
+        # Compiled products and harmonics are faster than turning frames by array operations. In double
+        # precision, as there.
         filters = spherical_harmonics(lmax_filter, directions) * radial[..., degrees(lmax_filter)]
-        y = gaunt_tensor_product(x, filters.astype(x.dtype), lmax_out=lmax_out)
+        y = gaunt_tensor_product(x.astype(np.float64), filters, lmax_out=lmax_out)
         return y.astype(output_dtype_name("x", given), copy=False)
     alpha = xp.atan2(directions[..., 1], directions[..., 0])
     across = xp.sqrt(directions[..., 0] ** 2 + directions[..., 1] ** 2)

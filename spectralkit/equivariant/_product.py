@@ -3,9 +3,9 @@
 import functools
 import math
 
-import array_api_compat
 import numpy as np
 
+from spectralkit._core.arrays import check_out
 from spectralkit._core.checks import check_option, invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host, is_numpy
@@ -101,7 +101,7 @@ def gaunt_tensor_product(x1, x2, *, lmax_out=None, method="auto", w1=None, w2=No
     x1, xp, lmax1 = as_coefficients("x1", x1)
     x2, _, lmax2 = as_coefficients("x2", x2)
     weights = {name: w for name, w in (("w1", w1), ("w2", w2), ("w3", w3)) if w is not None}
-    array_namespace(x1=x1, x2=x2, out=out, **weights)
+    array_namespace(x1=x1, x2=x2, **weights)
     lmax_out = _degree_out(lmax_out, lmax1 + lmax2)
     x1, x2 = _weighted("x1", x1, "w1", w1, lmax1, xp), _weighted("x2", x2, "w2", w2, lmax2, xp)
     dtype = dtype_name(xp.result_type(x1, x2))
@@ -113,12 +113,7 @@ def gaunt_tensor_product(x1, x2, *, lmax_out=None, method="auto", w1=None, w2=No
             y = xp.astype(y, dtype_of(xp, names.pop()), copy=False)
     if out is None:
         return y
-    if not array_api_compat.is_array_api_obj(out):
-        raise TypeError(invalid("out", "an array", f"type {type(out).__name__}"))
-    if tuple(out.shape) != tuple(y.shape) or out.dtype != y.dtype:
-        constraint = f"of shape {tuple(y.shape)} and dtype {dtype_name(y.dtype)}"
-        given = f"shape {tuple(out.shape)} and dtype {dtype_name(out.dtype)}"
-        raise ValueError(invalid("out", constraint, given))
+    check_out(out, y.shape, y.dtype, x1=x1)
     out[...] = y
     return out
 

@@ -6,6 +6,7 @@ import array_api_compat
 import numpy as np
 from scipy.sparse.linalg import ArpackError, svds
 
+from spectralkit._core.arrays import as_numbers
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import working_dtype_name
 from spectralkit._core.namespaces import array_namespace, is_numpy, library_name
@@ -50,10 +51,7 @@ def _on_host(name, array):
         given = f"an array of {library_name(array_namespace(array=array))}"
         remedy = "Copy it to the host: nonsymmetric eigenproblems are solved by LAPACK."
         raise TypeError(invalid(name, "a NumPy array", given, remedy))
-    try:
-        return np.asarray(array)
-    except ValueError:
-        raise ValueError(invalid(name, "an array", "rows of different lengths")) from None
+    return as_numbers(name, array)
 
 
 def power_of_two(A):

@@ -2,9 +2,9 @@
 
 import math
 
-import array_api_compat
 import numpy as np
 
+from spectralkit._core.arrays import as_numbers
 from spectralkit._core.checks import check_number, invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name, working_dtype_name
 from spectralkit._core.namespaces import array_namespace, to_host
@@ -51,27 +51,16 @@ def as_factors(name, factors, **others):
 
 def as_array(name, value, ndim=None):
     """Return a non-empty numeric array of ``ndim`` dimensions; of any number but zero for None."""
-    if not array_api_compat.is_array_api_obj(value):
-        try:
-            value = np.asarray(value)
-        except ValueError:
-            given = "rows of different lengths"
-            raise ValueError(
-                invalid(name, "an array of numbers", given, "Give all rows one length.")
-            ) from None
-        if value.dtype == object and value.ndim == 0:
-            raise TypeError(invalid(name, "an array of numbers", f"type {type(value.item()).__name__}"))
-    if isinstance(value, np.ma.MaskedArray):
-        remedy = "Fill it, or drop what is masked."
-        raise TypeError(invalid(name, "an array without a mask", "type MaskedArray", remedy))
+    value = as_numbers(name, value)
+    if value.dtype == object and value.ndim == 0:
+        raise TypeError(invalid(name, "an array of numbers", f"type {type(value.item()).__name__}"))
     output_dtype_name(name, value.dtype)
     if value.ndim == 0 or ndim not in (None, value.ndim):
         wanted = "an array" if ndim is None else f"{ndim}-dimensional"
         raise ValueError(invalid(name, wanted, f"shape {tuple(value.shape)}"))
     if 0 in value.shape:
         raise ValueError(invalid(name, "non-empty", f"shape {tuple(value.shape)}"))
-    # Gradients are not recorded.
-    return value.detach() if array_api_compat.is_torch_array(value) else value
+    return value
 
 
 def check_finite(name, array, xp):

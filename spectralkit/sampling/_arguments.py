@@ -2,9 +2,9 @@
 
 import math
 
-import array_api_compat
 import numpy as np
 
+from spectralkit._core.arrays import as_numbers
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_of, working_dtype_name
 from spectralkit._core.namespaces import array_namespace
@@ -36,18 +36,6 @@ def as_targets(name, y, size, like, of="Phi"):
         constraint = f"of shape ({size},) or ({size}, k), a row for each row of {of}"
         raise ValueError(invalid(name, constraint, f"shape {tuple(y.shape)}"))
     return y
-
-
-def as_numbers(name, value):
-    """Return an array of any library; of NumPy for lists."""
-    if array_api_compat.is_array_api_obj(value):
-        # Gradients are not recorded.
-        return value.detach() if array_api_compat.is_torch_array(value) else value
-    try:
-        return np.asarray(value)
-    except ValueError:
-        remedy = "Give all rows one length."
-        raise ValueError(invalid(name, "an array of numbers", "rows of different lengths", remedy)) from None
 
 
 def _checked(name, value, dimensions, shape):

@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 
+from spectralkit._core.arrays import as_numbers
 from spectralkit._core.checks import check_integer, check_option, invalid
 from spectralkit._core.dtypes import dtype_of, output_dtype_name, working_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host, is_numpy
 from spectralkit._core.random import as_rng
-from spectralkit.sampling._arguments import as_numbers
 from spectralkit.sampling._dpp_numba import tensor_products
 from spectralkit.sampling._families import as_family
 

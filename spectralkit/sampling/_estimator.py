@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from spectralkit._core.arrays import as_numbers
 from spectralkit._core.checks import (
     check_flag,
     check_integer,
@@ -21,7 +22,7 @@ from spectralkit._core.namespaces import array_namespace, from_host, to_host
 from spectralkit._core.random import as_rng
 from spectralkit._core.results import Result
 from spectralkit.base import check_same_library, is_host_table, unchanged_on_error, validate_table
-from spectralkit.sampling._arguments import as_numbers, as_targets, as_weights
+from spectralkit.sampling._arguments import as_targets, as_weights
 from spectralkit.sampling._basis import TensorPolynomialBasis, as_basis
 from spectralkit.sampling._dpp import sample_christoffel, sample_dpp, sample_volume
 from spectralkit.sampling._least_squares import (

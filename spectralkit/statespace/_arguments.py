@@ -3,9 +3,9 @@
 import functools
 import math
 
-import array_api_compat
 import numpy as np
 
+from spectralkit._core.arrays import as_numbers
 from spectralkit._core.checks import check_flag, invalid
 from spectralkit._core.dtypes import dtype_of, eps, output_dtype_name, working_dtype_name
 from spectralkit._core.namespaces import array_namespace
@@ -59,15 +59,7 @@ def _as_numbers(name, value):
         if name in _OPTIONAL:
             return None
         raise TypeError(invalid(name, "an array of numbers", None))
-    if array_api_compat.is_array_api_obj(value):
-        # Gradients are not recorded.
-        return value.detach() if array_api_compat.is_torch_array(value) else value
-    try:
-        return np.asarray(value)
-    except ValueError:
-        remedy = "Give all rows one length."
-        message = invalid(name, "an array of numbers", "rows of different lengths", remedy)
-        raise ValueError(message) from None
+    return as_numbers(name, value)
 
 
 def real_dtype_name(*dtypes):

@@ -5,8 +5,9 @@ import math
 import array_api_compat
 import numpy as np
 
+from spectralkit._core.arrays import check_out
 from spectralkit._core.checks import check_integer, invalid
-from spectralkit._core.dtypes import dtype_name, dtype_of
+from spectralkit._core.dtypes import dtype_of
 from spectralkit._core.namespaces import array_namespace, is_numpy
 from spectralkit.statespace import _vandermonde_numba as compiled
 from spectralkit.statespace._arguments import (
@@ -102,7 +103,7 @@ def vandermonde_kernel(log_z, C, length, *, allow_unstable=False, out=None):
     lead = _check_modes(log_z, C, length, allow_unstable, xp)
     shape, dtype = (*lead, length), dtype_of(xp, real_dtype_name(*dtypes.values()))
     if out is not None:
-        _check_out(out, shape, dtype, log_z)
+        check_out(out, shape, dtype, log_z=log_z)
     if not is_numpy(xp):
         result = xp.astype(_generic(log_z, C, length, xp), dtype)
     else:
@@ -206,17 +207,6 @@ def _check_modes(log_z, C, length, allow_unstable, xp):
             remedy = "Reduce it modulo 2π."
             raise ValueError(invalid("log_z", "of imaginary part up to 2^100", largest, remedy))
     return leading_shape(log_z=log_z.shape[:-1], C=C.shape[:-1])
-
-
-def _check_out(out, shape, dtype, like):
-    if not array_api_compat.is_array_api_obj(out):
-        raise TypeError(invalid("out", "an array", f"type {type(out).__name__}"))
-    xp = array_namespace(log_z=like, out=out)
-    if tuple(out.shape) != shape or out.dtype != dtype:
-        found = f"shape {tuple(out.shape)} and dtype {dtype_name(out.dtype)}"
-        raise ValueError(invalid("out", f"of shape {shape} and dtype {dtype_name(dtype)}", found))
-    if is_numpy(xp) and not out.flags.writeable:
-        raise ValueError(invalid("out", "writeable", "a read-only array"))
 
 
 def _turns(phase, xp):

@@ -3,28 +3,18 @@
 import array_api_compat
 import numpy as np
 
+from spectralkit._core.arrays import as_numbers
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_of, working_dtype_name
 from spectralkit._core.namespaces import array_namespace, to_host
 
 
-def as_numbers(name, value):
+def as_working(name, value):
     """Return an array in its working dtype, and its namespace."""
-    if not array_api_compat.is_array_api_obj(value):
-        value = _as_array(name, value)
-    elif array_api_compat.is_torch_array(value):
-        value = value.detach()  # gradients are not recorded
+    value = as_numbers(name, value)
     dtype = working_dtype_name(name, value.dtype)
     xp = array_namespace(**{name: value})
     return xp.astype(value, dtype_of(xp, dtype), copy=False), xp
-
-
-def _as_array(name, value):
-    try:
-        return np.asarray(value)
-    except ValueError:
-        remedy = "Give all rows one length."
-        raise ValueError(invalid(name, "an array of numbers", "rows of different lengths", remedy)) from None
 
 
 def check_finite(name, value, xp):
@@ -42,7 +32,7 @@ def check_power_of_two(name, n):
 
 def as_twiddle(name, value):
     """Return finite twiddle factors, their namespace and the size of the matrix."""
-    value, xp = as_numbers(name, value)
+    value, xp = as_working(name, value)
     shape = tuple(value.shape)
     levels, pairs = shape[:2] if len(shape) == 4 else (-1, -1)
     n = 1 << max(levels, 0)
@@ -57,7 +47,7 @@ def as_permutation(name, value, n):
     """Return a permutation of n places, on the host."""
     if array_api_compat.is_array_api_obj(value):
         value = to_host(value)
-    value = _as_array(name, value)
+    value = as_numbers(name, value)
     if (
         value.dtype.kind not in "iu"
         or value.shape != (n,)

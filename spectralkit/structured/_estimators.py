@@ -14,7 +14,7 @@ from spectralkit._core.checks import check_flag, check_option, invalid
 from spectralkit._core.namespaces import is_numpy, library_name
 from spectralkit._core.random import as_rng
 from spectralkit.base import unchanged_on_error
-from spectralkit.structured._arguments import as_numbers, check_finite
+from spectralkit.structured._arguments import as_working, check_finite
 from spectralkit.structured._learn import butterfly_learn
 from spectralkit.structured._operator import Butterfly
 
@@ -282,7 +282,7 @@ class ButterflyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         """
         check_is_fitted(self)
         n = self.operator_.shape[0]
-        X, xp = as_numbers("X", X)
+        X, xp = as_working("X", X)
         if not is_numpy(xp):
             given = f"an array of {library_name(xp)}"
             raise TypeError(invalid("X", "a NumPy array", given, "Copy it to the host."))

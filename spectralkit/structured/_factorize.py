@@ -10,8 +10,8 @@ from spectralkit._core.checks import check_option, invalid
 from spectralkit._core.namespaces import is_numpy, library_name
 from spectralkit._core.results import Result
 from spectralkit.structured._arguments import (
-    as_numbers,
     as_permutation,
+    as_working,
     bit_reversal,
     check_finite,
     check_power_of_two,
@@ -124,7 +124,7 @@ def butterfly_factorize(W, *, permutation="best"):
 
 def as_matrix(name, W):
     """Return a square NumPy matrix of a size that is a power of two."""
-    W, xp = as_numbers(name, W)
+    W, xp = as_working(name, W)
     if not is_numpy(xp):
         given = f"an array of {library_name(xp)}"
         raise TypeError(invalid(name, "a NumPy array", given, "Copy it to the host."))

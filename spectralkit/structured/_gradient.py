@@ -7,7 +7,7 @@ import numpy as np
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_name
 from spectralkit._core.namespaces import array_namespace, is_numpy, library_name
-from spectralkit.structured._arguments import as_numbers, as_twiddle
+from spectralkit.structured._arguments import as_twiddle, as_working
 from spectralkit.structured._gradient_numba import backward, forward
 
 
@@ -58,8 +58,8 @@ def butterfly_gradient(twiddle, X, cotangent):
     """
     given = [getattr(value, "dtype", np.float64) for value in (twiddle, X)]
     twiddle, xp, n = as_twiddle("twiddle", twiddle)
-    X, _ = as_numbers("X", X)
-    cotangent, _ = as_numbers("cotangent", cotangent)
+    X, _ = as_working("X", X)
+    cotangent, _ = as_working("cotangent", cotangent)
     array_namespace(twiddle=twiddle, X=X, cotangent=cotangent)
     if not is_numpy(xp):
         given = f"arrays of {library_name(xp)}"

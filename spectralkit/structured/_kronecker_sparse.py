@@ -5,7 +5,7 @@ import math
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name
 from spectralkit._core.namespaces import array_namespace
-from spectralkit.structured._arguments import as_numbers, check_finite
+from spectralkit.structured._arguments import as_working, check_finite
 
 # Up to so many columns a block is applied column by column, on whole arrays.
 _SMALL = 4
@@ -62,13 +62,13 @@ def ks_matmul(values, X):
     (10, 12)
     """
     given = getattr(X, "dtype", None)
-    X, xp = as_numbers("X", X)
+    X, xp = as_working("X", X)
     try:
         values = iter(values)
     except TypeError:
         constraint = "a list of arrays of shape (a, b, c, d)"
         raise TypeError(invalid("values", constraint, f"type {type(values).__name__}")) from None
-    values = [as_numbers(f"values[{i}]", factor)[0] for i, factor in enumerate(values)]
+    values = [as_working(f"values[{i}]", factor)[0] for i, factor in enumerate(values)]
     if not values:
         raise ValueError(invalid("values", "a list of at least one factor", "an empty list"))
     array_namespace(X=X, **{f"values[{i}]": factor for i, factor in enumerate(values)})

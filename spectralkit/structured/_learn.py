@@ -16,8 +16,8 @@ from spectralkit._core.checks import (
 from spectralkit._core.namespaces import is_numpy
 from spectralkit._core.random import as_rng
 from spectralkit.structured._arguments import (
-    as_numbers,
     as_permutation,
+    as_working,
     bit_reversal,
     check_finite,
     check_power_of_two,
@@ -176,7 +176,7 @@ def _as_signals(W_or_pairs):
     if isinstance(W_or_pairs, tuple | list) and len(W_or_pairs) == 2 and _is_table(W_or_pairs[0]):
         parts = []
         for name, part in zip("XY", W_or_pairs, strict=True):
-            part, xp = as_numbers(name, part)
+            part, xp = as_working(name, part)
             if not is_numpy(xp):
                 raise TypeError(invalid(name, "a NumPy array", "an array of another library"))
             if part.ndim != 2 or 0 in part.shape:
@@ -204,7 +204,7 @@ def _out_of_range(scale, dtype):
 
 
 def _is_table(first):
-    return as_numbers("X", first)[0].ndim == 2
+    return as_working("X", first)[0].ndim == 2
 
 
 class _Problem:

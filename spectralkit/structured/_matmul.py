@@ -2,12 +2,11 @@
 
 import math
 
-import array_api_compat
-
+from spectralkit._core.arrays import check_out
 from spectralkit._core.checks import check_flag, invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name
 from spectralkit._core.namespaces import array_namespace
-from spectralkit.structured._arguments import as_numbers, as_twiddle
+from spectralkit.structured._arguments import as_twiddle, as_working
 from spectralkit.structured._operator import _Factor, _Part
 
 
@@ -55,10 +54,8 @@ def butterfly_matmul(twiddle, X, *, adjoint=False, out=None):
     """
     twiddle, _, n = as_twiddle("twiddle", twiddle)
     given = getattr(X, "dtype", None)
-    X, xp = as_numbers("X", X)
-    if out is not None and not array_api_compat.is_array_api_obj(out):
-        raise TypeError(invalid("out", "an array", f"type {type(out).__name__}"))
-    array_namespace(twiddle=twiddle, X=X, out=out)
+    X, xp = as_working("X", X)
+    array_namespace(twiddle=twiddle, X=X)
     if X.ndim < 1 or X.shape[-1] != n:
         raise ValueError(invalid("X", f"of shape (..., {n})", f"shape {tuple(X.shape)}"))
     factor = _Factor(twiddle)
@@ -71,9 +68,6 @@ def butterfly_matmul(twiddle, X, *, adjoint=False, out=None):
         Y = xp.astype(Y, dtype_of(xp, output_dtype_name("X", given)))
     if out is None:
         return Y
-    if tuple(out.shape) != tuple(Y.shape) or out.dtype != Y.dtype:
-        constraint = f"of shape {tuple(Y.shape)} and dtype {dtype_name(Y.dtype)}"
-        found = f"shape {tuple(out.shape)} and dtype {dtype_name(out.dtype)}"
-        raise ValueError(invalid("out", constraint, found))
+    check_out(out, Y.shape, Y.dtype, X=X)
     out[...] = Y
     return out

@@ -11,9 +11,9 @@ from spectralkit._core.checks import check_integer, invalid
 from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host, is_numpy, library_name, to_host
 from spectralkit.structured._arguments import (
-    as_numbers,
     as_permutation,
     as_twiddle,
+    as_working,
     bit_reversal,
     check_finite,
     check_power_of_two,
@@ -353,7 +353,7 @@ class Butterfly:
         Butterfly
             The operator: a Fourier transform, a scaling and an inverse one.
         """
-        c, xp = as_numbers("c", c)
+        c, xp = as_working("c", c)
         if not is_numpy(xp):
             given = f"an array of {library_name(xp)}"
             raise TypeError(invalid("c", "a NumPy array", given, "Use to() for an operator elsewhere."))
@@ -479,7 +479,7 @@ class Butterfly:
         if isinstance(other, Butterfly):
             return self._after(other)
         if not hasattr(other, "ndim"):
-            other, _ = as_numbers("X", other)
+            other, _ = as_working("X", other)
         return self.matmul(other, axis=-1 if other.ndim < 2 else -2)
 
     def __rmatmul__(self, other):
@@ -522,7 +522,7 @@ class Butterfly:
             If ``X`` is of another library than the blocks, or of a dtype that is not supported.
         """
         given = getattr(X, "dtype", None)
-        X, xp = as_numbers("X", X)
+        X, xp = as_working("X", X)
         array_namespace(X=X, twiddle=self._parts[0].factors[0].twiddle)
         axis = _axis(X, axis, self._n)
         moved = X if axis == X.ndim - 1 else xp.moveaxis(X, axis, -1)

@@ -2,9 +2,9 @@
 
 import math
 
-import array_api_compat
 import numpy as np
 
+from spectralkit._core.arrays import as_numbers
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_name, output_dtype_name
 from spectralkit._core.namespaces import array_namespace
@@ -16,11 +16,7 @@ NEGLIGIBLE = 1e-200
 
 def as_array(name, value, ndim=None):
     """Return a non-empty real array; ``ndim`` is None for any dimension but zero."""
-    if not array_api_compat.is_array_api_obj(value):
-        value = np.asarray(value)
-    if isinstance(value, np.ma.MaskedArray):
-        remedy = "Fill it, or drop what is masked."
-        raise TypeError(invalid(name, "an array without a mask", "type MaskedArray", remedy))
+    value = as_numbers(name, value)
     output_dtype_name(name, value.dtype)
     if dtype_name(value.dtype).startswith("complex"):
         remedy = "Pass its real and imaginary parts as features, or its modulus."
@@ -31,8 +27,7 @@ def as_array(name, value, ndim=None):
         raise ValueError(invalid(name, wanted, f"shape {tuple(value.shape)}", remedy))
     if 0 in value.shape:
         raise ValueError(invalid(name, "non-empty", f"shape {tuple(value.shape)}"))
-    # Gradients are returned, not recorded.
-    return value.detach() if array_api_compat.is_torch_array(value) else value
+    return value
 
 
 def check_finite(name, array, xp):

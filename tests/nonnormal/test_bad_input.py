@@ -46,7 +46,7 @@ FUNCTIONS = {
         (2.0, ValueError, r"A must be square; got shape \(\)"),
         (A[:0, :0], ValueError, r"A must be non-empty; got shape \(0, 0\)"),
         (A[:0], ValueError, r"A must be square; got shape \(0, 4\)"),
-        ([[1.0, 2.0], [3.0]], ValueError, "A must be an array; got rows of different lengths"),
+        ([[1.0, 2.0], [3.0]], ValueError, "A must be an array of numbers; got rows of different lengths"),
         (changed(np.nan), ValueError, "A must be finite; got NaN or infinity"),
         (changed(np.inf, 5), ValueError, "A must be finite"),
         (changed(-np.inf, -1), ValueError, "A must be finite"),
@@ -136,7 +136,7 @@ def test_options_are_keywords():
         (["1", "2j"], TypeError, "z must be numeric"),
         (None, TypeError, "z must be numeric; got dtype object"),
         (object(), TypeError, "z must be numeric"),
-        ([[1.0], [1.0, 2.0]], ValueError, "z must be an array; got rows of different lengths"),
+        ([[1.0], [1.0, 2.0]], ValueError, "z must be an array of numbers; got rows of different lengths"),
     ],
 )
 def test_points(z, error, match):
