@@ -307,19 +307,24 @@ def _best(A, points):
 
 
 def _climb(A, z, size):
-    """Return the local maximum of the ratio, in the logarithm of ``Re z`` and in ``Im z``."""
+    """Return the local maximum of the ratio, in the logarithm of ``Re z`` and in ``Im z`` over ``Re z``.
+
+    Peaks are about as wide as they are far from the axis.
+    """
 
     def negative(p):
         x = math.exp(p[0])
-        sigma, slope = _singular_value(A, complex(x, p[1] * size))
+        sigma, slope = _singular_value(A, complex(x, z.imag + p[1] * z.real))
         sigma = max(sigma, 1e-300)
-        gradient = np.array([slope.real / sigma * x - 1.0, slope.imag / sigma * size])
+        gradient = np.array([slope.real / sigma * x - 1.0, slope.imag / sigma * z.real])
         return math.log(sigma) - p[0], gradient
 
-    start = np.array([math.log(z.real), z.imag / size])
-    bounds = [(math.log(1e-9 * size), math.log(1e3 * size)), (-2.0, 2.0)]
+    start = np.array([math.log(z.real), 0.0])
+    bounds = [(math.log(1e-9 * size), math.log(1e3 * size)), (None, None)]
     found = scipy.optimize.minimize(negative, start, jac=True, bounds=bounds, method="L-BFGS-B", tol=1e-14)
-    return complex(math.exp(found.x[0]), found.x[1] * size) if found.fun < negative(start)[0] else z
+    if found.fun >= negative(start)[0]:
+        return z
+    return complex(math.exp(found.x[0]), z.imag + found.x[1] * z.real)
 
 
 def _on_lines(A, z, ratio, size):

@@ -339,6 +339,25 @@ def test_all_kinds(kind):
     assert kreiss_constant(stable) == 1.0
 
 
+@pytest.mark.parametrize(
+    ("seed", "peak"),
+    [
+        (144, 9.733137e-05 - 0.8806252485746j),  # narrow: 3 % lower where steps in Im z are not small enough
+        (641, 7.346855e-05 + 0.7959474100694j),
+        (842, 9.268763e-05 + 0.8205135476006j),  # from the second highest, by a line through that
+    ],
+)
+def test_kreiss_constant_of_narrow_peaks(seed, peak):
+    rng = np.random.default_rng(seed)
+    heights, sizes = rng.uniform(-1, 1, 4), 10.0 ** rng.uniform(-4, 0, 4)
+    chain = np.eye(3) - np.diag([1.0, 1.0], 1)
+    blocks = [1j * y * np.eye(3) - size * chain for y, size in zip(heights, sizes, strict=True)]
+    A = scipy.linalg.block_diag(*blocks)
+    A = A + 0.1 * np.triu(rng.standard_normal(A.shape), 1) * np.abs(A).max()
+    lower = peak.real / np.linalg.svd(peak * np.eye(12) - A, compute_uv=False)[-1]
+    assert kreiss_constant(A) >= (1.0 - 1e-6) * lower
+
+
 @pytest.mark.parametrize("coupling", [1e3, 1e5, 1e6])
 def test_kreiss_constant_of_an_eigenvalue_on_the_axis(coupling):
     """Its limit at the axis is the norm of the spectral projector, however large."""
