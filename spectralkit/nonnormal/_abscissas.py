@@ -320,7 +320,8 @@ def _climb(A, z, size):
         return math.log(sigma) - p[0], gradient
 
     start = np.array([math.log(z.real), 0.0])
-    bounds = [(math.log(1e-9 * size), math.log(1e3 * size)), (None, None)]
+    sides = tuple((side * size - z.imag) / z.real for side in (-2.0, 2.0))
+    bounds = [(math.log(1e-9 * size), math.log(1e3 * size)), sides]
     found = scipy.optimize.minimize(negative, start, jac=True, bounds=bounds, method="L-BFGS-B", tol=1e-14)
     if found.fun >= negative(start)[0]:
         return z
