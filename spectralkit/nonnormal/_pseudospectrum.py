@@ -162,8 +162,8 @@ class _Sweeps:
             alive = alive[kept]
             if not alive.size:
                 break
-            shifts, Q, P = (np.ascontiguousarray(M[:, kept]) for M in (shifts, Q, P))
-            alpha, beta = alpha[:, kept], beta[:, kept]
+            # A mask leaves columns contiguous: to compiled code another type, compiled again.
+            shifts, Q, P, alpha, beta = (np.ascontiguousarray(M[:, kept]) for M in (shifts, Q, P, alpha, beta))
             theta, residual = theta[kept], residual[kept]
         return sigma
 

@@ -92,10 +92,13 @@ def main():
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in sys.argv[1:]:
-            # The least of a few: even processor time stretches on a busy machine.
-            colds = [in_child(first_call, name, pathlib.Path(folder) / name / str(run)) for run in range(2)]
+            # The least of a few: even processor time stretches on a busy machine, by a third and more. A
+            # compilation that is near the bar is measured more often.
+            colds = []
+            while len(colds) < 2 or (len(colds) < 5 and min(colds)[0] > 2.0):
+                colds.append(in_child(first_call, name, pathlib.Path(folder) / name / str(len(colds))))
             cached = [in_child(first_call, name, pathlib.Path(folder) / name / "0")[0] for _ in range(4)]
-            compiled = colds[0][1]
+            compiled = any(compiled for _, compiled in colds)
             found[name] = [min(cold for cold, _ in colds), min(cached)] if compiled else [0.0, 0.0]
     print(json.dumps(found))  # noqa: T201
 
