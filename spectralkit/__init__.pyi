@@ -1,6 +1,7 @@
 from . import callbacks as callbacks
 from . import datasets as datasets
 from . import equivariant as equivariant
+from . import gaussian_process as gaussian_process
 from . import nonnormal as nonnormal
 from . import recovery as recovery
 from . import sampling as sampling

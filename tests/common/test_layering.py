@@ -3,12 +3,20 @@
 import ast
 import functools
 import graphlib
+import inspect
 import pathlib
 import sys
 
 import pytest
 
-from tests.common.discovery import PACKAGE, SUPPORT, estimator_classes, families, public_modules
+from tests.common.discovery import (
+    PACKAGE,
+    SUPPORT,
+    estimator_classes,
+    families,
+    public_modules,
+    public_objects,
+)
 
 FILES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 # What every file may import where it likes, and what the core's files may besides.
@@ -68,8 +76,12 @@ def own_imports(file):
 
 @functools.cache
 def estimator_files():
-    """Return the files that define public estimators or classes that these build on."""
-    modules = {base.__module__ for cls in estimator_classes().values() for base in cls.__mro__}
+    """Return the files that define public estimators and kernels, or classes that these build on."""
+    from sklearn.gaussian_process.kernels import Kernel
+
+    classes = [value for value in public_objects().values() if inspect.isclass(value)]
+    kernels = [cls for cls in classes if issubclass(cls, Kernel)]
+    modules = {base.__module__ for cls in [*estimator_classes().values(), *kernels] for base in cls.__mro__}
     ours = {
         m.removeprefix("spectralkit.").replace(".", "/") + ".py"
         for m in modules

@@ -1,0 +1,32 @@
+"""Checks of arrays that the functions of this family share."""
+
+import numpy as np
+
+from spectralkit._core.arrays import as_numbers
+from spectralkit._core.checks import invalid
+from spectralkit._core.dtypes import dtype_of, output_dtype_name, working_dtype_name
+from spectralkit._core.namespaces import array_namespace, to_host
+
+
+def as_finite(name, value, *, allow_complex=False):
+    """Return a finite array in double precision, its namespace, and the dtype of results like it."""
+    value = as_numbers(name, value)
+    working = working_dtype_name(name, value.dtype, allow_complex=allow_complex)
+    xp = array_namespace(**{name: value})
+    double = xp.complex128 if working.startswith("complex") else xp.float64
+    dtype = dtype_of(xp, output_dtype_name(name, value.dtype))
+    value = xp.astype(value, double, copy=False)
+    if not bool(xp.all(xp.isfinite(value))):
+        raise ValueError(invalid(name, "finite", "NaN or infinity", "Drop or repair those entries."))
+    return value, xp, dtype
+
+
+def as_parameter(name, value):
+    """Return a small finite real array of any library as float64 on the host."""
+    return np.asarray(to_host(as_finite(name, value)[0]))
+
+
+def check_ndim(name, value, ndim, shape):
+    """Raise ValueError unless the array has so many axes, which ``shape`` describes."""
+    if value.ndim != ndim:
+        raise ValueError(invalid(name, f"of shape {shape}", f"shape {tuple(value.shape)}"))

@@ -1,0 +1,661 @@
+"""Differential equations solved by spectral mixtures."""
+
+import math
+import warnings
+from dataclasses import replace
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from spectralkit._core.arrays import as_numbers
+from spectralkit._core.checks import (
+    check_flag,
+    check_integer,
+    check_number,
+    check_option,
+    invalid,
+    warn_not_converged,
+)
+from spectralkit._core.dtypes import output_dtype_name
+from spectralkit._core.namespaces import array_namespace, is_numpy, library_name
+from spectralkit._core.parallel import block_ranges
+from spectralkit.base import unchanged_on_error
+from spectralkit.gaussian_process._collocation import Problem, contract
+from spectralkit.gaussian_process._conditions import (
+    boundary_types,
+    check_determined,
+    read_conditions,
+    rms,
+)
+from spectralkit.gaussian_process._dictionary import Lines
+from spectralkit.gaussian_process._evidence import fit_evidence
+from spectralkit.gaussian_process._identification import (
+    N_POLYNOMIALS,
+    esprit_tolerance,
+    lines_of,
+    noise_variance,
+    source_signals,
+)
+from spectralkit.gaussian_process._operators import as_operator, linear_terms
+from spectralkit.gaussian_process._solver import MANY_MODES, STRETCH, newton, solve_frame, solve_lines
+from spectralkit.gaussian_process._weights import evidence_weights
+
+_MIN_POINTS = 8
+# Largest change of the logarithm of a variance at which evidence is at its maximum.
+_TOL_EVIDENCE = 1e-2
+_UNIT = float(np.finfo(np.float64).eps)
+# Residual above which a solution is none: what is sampled well enough leaves much less.
+_POOR = 1e-5
+# Part of the sampling frequency's half above which a line may be the image of one beyond it.
+_ALIASING = 0.8
+# Bytes of functions at points that are held at once.
+_BLOCK_BYTES = 2**26
+
+
+class AliasingWarning(UserWarning):
+    """A frequency is so near to half the sampling frequency that it may stand for one above it."""
+
+
+class SpectralMixturePDE(BaseEstimator):
+    """
+    Solver of differential equations on a box, for solutions of high and of many frequencies.
+
+    For an equation with constant coefficients the frequencies of the solution are those of the source and of
+    the boundary data, and given the frequencies the solution is a linear least-squares problem. So nothing is
+    trained: frequencies are identified by rotational invariance (`esprit`), and coefficients solved for in
+    products over the dimensions. A solution whose spectrum is not made of lines is expanded in a Fourier
+    extension instead. With ``init="evidence"`` it is a Gaussian process with a spectral-mixture prior,
+    conditioned on a noisy source, that predicts with standard deviations.
+
+    Parameters
+    ----------
+    operator : {"poisson", "allen_cahn", "advection"} or object, default="poisson"
+        The left side of ``L u = f``: ``Σ ∂²u``, ``Σ ∂²u + u (u² - 1)``, ``β ∂u/∂x₀ + ∂u/∂x₁``, or an object
+        as described in the notes.
+    spectrum : {"gaussian", "student_t"}, default="gaussian"
+        Shape of the lines of the prior, as in `spectral_mixture`; it matters to ``init="evidence"`` in one
+        dimension.
+    n_components : int, default=30
+        Lines of the prior; and the largest number of lines that are identified in each dimension.
+    init : {"esprit", "frame", "evidence"} or sequence, default="esprit"
+        How the spectrum is found. "esprit" identifies lines and falls back to "frame" where they leave a
+        larger residual; "frame" takes equally spaced modes; "evidence" maximises the marginal likelihood. An
+        array of angular frequencies, or one for each dimension in a list, is taken as it is.
+    beta : float or None, default=None
+        Speed of the advection along the first dimension.
+    max_newton : int, default=10
+        Steps of Newton's method, for equations that are not linear.
+    tol : float, default=1e-10
+        Relative size of Newton's last step, and the residual at which no other spectrum is tried.
+    noise_var : float, default=0.0
+        Variance of the noise of the source. With "evidence" 0 means that it is estimated.
+    random_state : int, RandomState instance or None, default=None
+        Not used: nothing here is random.
+    boundary_type : str or sequence of str, default="dirichlet"
+        What the boundary data are: "dirichlet" (values), "neumann" (outward derivatives) or "periodic", one
+        for all dimensions or one for each. A periodic dimension has both its ends on the grid and no data.
+    n_modes : int, sequence of int or None, default=None
+        Modes of the frame in each dimension; None takes 0.15 and, where that does not do, 0.25 of the points
+        times 1.5, the length of its period over that of the box.
+    max_iter : int, default=500
+        Most iterations of the evidence.
+    nu : float, default=2.5
+        Order of the Matérn function, for ``spectrum="student_t"``; greater than the order of the operator.
+
+    Attributes
+    ----------
+    method_ : str
+        "esprit", "frame" or "evidence", and "given" for given frequencies: what the solution came from.
+    frequencies_ : list of ndarray
+        Angular frequencies in each dimension, ascending.
+    coef_ : ndarray
+        Coefficients of the expansion, an axis for each dimension; with "evidence" in one dimension those of
+        the covariances with the data.
+    residual_norm_ : float
+        Root mean square of ``L u - f`` on the grid over that of the largest of its terms.
+    boundary_residual_ : float
+        Largest deviation from the data of a face, relative to them or to the solution.
+    rank_ : int
+        Rank of the least-squares problem; with "evidence" in one dimension the number of data.
+    n_iter_ : int
+        Newton steps, or iterations of the evidence; 1 for a linear least-squares problem.
+    noise_var_ : float
+        Variance of the noise of the source, given or estimated.
+
+    Raises
+    ------
+    ValueError, TypeError
+        By ``fit`` and ``predict``, see there.
+
+    See Also
+    --------
+    esprit : Frequencies of signals.
+    SpectralMixtureKernel : The prior, as a kernel for scikit-learn's Gaussian processes.
+
+    Notes
+    -----
+    **Lines.** In each dimension the dictionary has polynomials and ``cos ωx``, ``sin ωx``, times polynomials
+    where poles are multiple. It is closed under differentiation, and derivatives are exact. The equations on
+    the grid are compressed by thin QR factors of each dimension: for n points and p functions in each of d
+    dimensions the cost is `O(n^(d+1))` for singular values of the source and `O(p^(3d))` for least squares,
+    with memory `O(n^d + p^(2d))`. Such solutions are found to rounding. It is the sampling that has to
+    resolve them: a frequency beyond half the sampling frequency appears as a lower one.
+
+    **Frame.** Modes of one and a half times the length, at most a quarter as many as is critical: it holds
+    any solution that is analytic up to the boundary.
+
+    **Evidence.** In one dimension, with constant coefficients and a uniform grid, the prior is that of [1]_:
+    weights, means and scales of the mixture, and the noise, maximise the marginal likelihood of source and
+    boundary, at `O(n^3 + n n_components)` for each evaluation with its gradient. Components are added only
+    while the likelihood asks for them: many with free weights explain the noise too, and bands become far too
+    narrow. Otherwise the prior has lines of zero width, those identified or those of the frame, whichever has
+    more evidence, and a weight for each product of lines, by MacKay's iteration; the noise is what the source
+    has above half the Nyquist frequency. Standard deviations hold what noise leaves open in the frequencies.
+    They do not know of a line whose source is below the noise, which may be large in u; and equations that
+    are not linear are linearised.
+
+    **Operators.** An object with ``terms(n_dims)``, which returns ``(coefficient, orders)`` for each linear
+    term, the orders of the derivative one for each dimension and the coefficient a number or a function of
+    the coordinates; and for an equation that is not linear ``nonlinear(u)`` and ``nonlinear_derivative(u)``,
+    which are added.
+
+    References
+    ----------
+    .. [1] S. Fang, M. Cooley, D. Long, S. Li, R. M. Kirby and S. Zhe, "Solving high frequency and multi-scale
+       PDEs with Gaussian processes", ICLR 2024, arXiv:2311.04465.
+    .. [2] B. Adcock and D. Huybrechs, "Frames and numerical approximation", SIAM Review 61(3), 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectralkit.gaussian_process import SpectralMixturePDE
+    >>> x = np.linspace(0.0, 1.0, 300)
+    >>> u = np.sin(3.0 * x) + 0.1 * np.sin(200.0 * x)
+    >>> source = -9.0 * np.sin(3.0 * x) - 4000.0 * np.sin(200.0 * x)
+    >>> boundary = np.full(300, np.nan)
+    >>> boundary[[0, -1]] = u[[0, -1]]
+    >>> solver = SpectralMixturePDE().fit((x,), source, boundary)
+    >>> solver.frequencies_[0].round(6)
+    array([  3., 200.])
+    >>> bool(solver.score((x,), u) > -1e-10)
+    True
+    """
+
+    def __init__(
+        self,
+        operator="poisson",
+        *,
+        spectrum="gaussian",
+        n_components=30,
+        init="esprit",
+        beta=None,
+        max_newton=10,
+        tol=1e-10,
+        noise_var=0.0,
+        random_state=None,
+        boundary_type="dirichlet",
+        n_modes=None,
+        max_iter=500,
+        nu=2.5,
+    ):
+        self.operator = operator
+        self.spectrum = spectrum
+        self.n_components = n_components
+        self.init = init
+        self.beta = beta
+        self.max_newton = max_newton
+        self.tol = tol
+        self.noise_var = noise_var
+        self.random_state = random_state
+        self.boundary_type = boundary_type
+        self.n_modes = n_modes
+        self.max_iter = max_iter
+        self.nu = nu
+
+    def fit(self, grid, source, boundary=None):
+        """
+        Solve the equation.
+
+        Parameters
+        ----------
+        grid : tuple of ndarray
+            Coordinates of the points along each dimension, increasing, at least 8; uniform except for
+            ``init="frame"`` and given frequencies.
+        source : ndarray of shape (len(grid[0]), len(grid[1]), ...)
+            The right side on the grid.
+        boundary : ndarray of the same shape or None, default=None
+            Boundary data on the faces of the grid, NaN inside. A face of NaN has no data.
+
+        Returns
+        -------
+        self : SpectralMixturePDE
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not match, coordinates do not increase, data are not finite, the boundary leaves the
+            problem undetermined, or a parameter is out of range. The estimator is then what it was before.
+        TypeError
+            If the arrays are not on the host or of a dtype that is not supported.
+
+        Warns
+        -----
+        AliasingWarning
+            If a frequency is above 0.8 of half the sampling frequency.
+        ConvergenceWarning
+            If Newton's method or the evidence did not converge, or if no spectrum explains the source.
+        """
+        with unchanged_on_error(self):
+            return self._fit(grid, source, boundary)
+
+    def _fit(self, grid, source, boundary):
+        init, explicit = self._checked_parameters()
+        operator = as_operator(self.operator, self.beta)
+        grid, source, boundary = _checked_data(grid, source, boundary)
+        self._dtype = np.dtype(output_dtype_name("source", source.dtype))
+        x = [np.asarray(axis, dtype=np.float64) for axis in grid]
+        source = source.astype(np.float64)
+        types = boundary_types(self.boundary_type, len(x))
+        terms = linear_terms(operator, x)
+        orders = [max(orders[axis] for _, orders in terms) for axis in range(len(x))]
+        conditions = read_conditions(boundary.astype(np.float64), x, types, orders)
+        has_value_term = hasattr(operator, "nonlinear") or any(not any(o) for _, o in terms)
+        check_determined(conditions, types, orders, operator, has_value_term)
+        self._root, self._posterior, self._scale = None, None, 1.0
+        self._is_uniform = all(map(_is_uniform, grid))
+        if init == "esprit" and not self._is_uniform:
+            given = "points that are not equally spaced"
+            raise ValueError(invalid("grid", 'uniform for init="esprit"', given, 'Use init="frame".'))
+        # Powers of two, which change no digit; where the equation is not linear its scale is part of it.
+        if not hasattr(operator, "nonlinear"):
+            largest = max(
+                np.abs(source).max(), max((np.abs(c.values).max() for c in conditions), default=0.0)
+            )
+            self._scale = 2.0 ** math.frexp(largest)[1] if largest > 0.0 else 1.0
+        source = source / self._scale
+        conditions = [replace(c, values=c.values / self._scale) for c in conditions]
+        problem = Problem(x, source, terms, operator, conditions)
+        self._low, self._high = [p[0] for p in x], [p[-1] for p in x]
+        noise = float(self.noise_var) / self._scale**2
+        if init == "evidence":
+            self._fit_evidence(problem, noise)
+        else:
+            self._adopt(self._solve(problem, init, explicit, math.sqrt(noise)))
+            self.noise_var_ = float(self.noise_var)
+        self._warn(problem, init)
+        return self
+
+    def _checked_parameters(self):
+        """Return how the spectrum is found, and the given frequencies."""
+        check_option("spectrum", self.spectrum, ("gaussian", "student_t"))
+        check_integer("n_components", self.n_components, 1)
+        check_integer("max_newton", self.max_newton, 1)
+        check_integer("max_iter", self.max_iter, 1)
+        check_number("nu", self.nu, 0.0, 30.0, open_low=True)
+        check_number("tol", self.tol, 0.0, 1.0, open_high=True)
+        check_number("noise_var", self.noise_var, 0.0)
+        if isinstance(self.init, str):
+            check_option("init", self.init, ("esprit", "frame", "evidence"))
+            return self.init, None
+        given = self.init if isinstance(self.init, list | tuple) and np.ndim(self.init[0]) else [self.init]
+        return "given", [_checked_frequencies(axis) for axis in given]
+
+    def _solve(self, problem, init, given, noise_std):
+        """Return the solution in given or identified lines, or in a frame."""
+        newton_options = self.max_newton, self.tol
+        if init == "given":
+            if len(given) not in (1, len(problem.grid)):
+                constraint = f"frequencies for each of {len(problem.grid)} dimensions"
+                raise ValueError(invalid("init", constraint, f"a list of {len(given)}"))
+            given = given * len(problem.grid) if len(given) == 1 else given
+            dictionaries = [
+                Lines(x[0], x[-1], omega, np.ones(len(omega), dtype=int), N_POLYNOMIALS)
+                for x, omega in zip(problem.grid, given, strict=True)
+            ]
+            return newton(problem, dictionaries, "given", *newton_options)
+        modes = _checked_modes(self.n_modes, problem.grid)
+        # What noise leaves of the source is no reason to look further.
+        accept = max(self.tol, 2.0 * noise_std / max(rms(problem.source), 1e-300))
+        solution = None
+        if init == "esprit":
+            solution = solve_lines(problem, self.n_components, *newton_options, noise_std)
+            if solution is not None and solution.error <= accept:
+                return solution
+        frame = solve_frame(problem, modes, *newton_options, accept)
+        return frame if solution is None or frame.error < solution.error else solution
+
+    def _adopt(self, solution):
+        """Take over the coefficients of a solution."""
+        self._dictionaries = solution.collocation.dictionaries
+        self._change = solution.change
+        self.coef_ = solution.coef * self._scale
+        self.frequencies_ = [np.asarray(d.frequencies) for d in self._dictionaries]
+        self.residual_norm_ = solution.residual
+        self.boundary_residual_ = solution.boundary_residual
+        self.rank_ = solution.rank
+        self.n_iter_ = solution.n_iter
+        self.method_ = solution.method
+
+    def _fit_evidence(self, problem, noise):
+        """Condition a mixture of maximal evidence on the source."""
+        known, estimated = noise, noise or noise_variance(problem.source, problem.grid[0])
+        # Below rounding nothing is told apart; and of zeros nothing is uncertain.
+        noise = max(estimated, (_UNIT * rms(problem.source)) ** 2) or 1.0
+        if len(problem.grid) == 1 and problem.is_separable and self._is_uniform:
+            self._fit_mixture(problem, known, noise)
+        else:
+            self._fit_weights(problem, noise)
+
+    def _fit_mixture(self, problem, known, noise):
+        """Condition a process of one variable on the source, by covariances."""
+        (x,) = problem.grid
+        tol = esprit_tolerance(rms(problem.source), math.sqrt(noise), len(x))
+        lines = lines_of(source_signals(problem.source, 0), x, tol, self.n_components)
+        terms = [(coefficient, order) for coefficient, (order,) in problem.terms]
+        if self.spectrum == "student_t" and 2 * problem.highest >= 2.0 * self.nu:
+            constraint = f"greater than the order of the operator, {problem.highest}"
+            raise ValueError(invalid("nu", constraint, self.nu))
+        posterior = fit_evidence(
+            x,
+            problem.source,
+            terms,
+            [(list(c.pieces), float(c.values)) for c in problem.conditions],
+            lines.frequencies,
+            spectrum=self.spectrum,
+            nu=self.nu,
+            n_components=self.n_components,
+            noise_var=known,
+            max_iter=self.max_iter,
+        )
+        self._posterior = posterior
+        self._change = 0.0 if posterior.converged else np.inf
+        self.frequencies_ = [np.sort(posterior.frequencies)]
+        self.coef_ = posterior.coef * self._scale
+        values = [c * posterior.mean(x, order) for c, order in terms]
+        left, scale = problem.source - sum(values), max(rms(problem.source), *map(rms, values))
+        self.residual_norm_ = rms(left) / scale if scale > 0.0 else 0.0
+        worst = 0.0
+        for condition in problem.conditions:
+            found = sum(f * posterior.mean(np.array([p]), o)[0] for p, o, f in condition.pieces)
+            size = max(abs(float(condition.values)), abs(found), rms(posterior.mean(x)))
+            worst = max(worst, abs(found - float(condition.values)) / size if size > 0.0 else 0.0)
+        self.boundary_residual_ = worst
+        self.rank_ = len(posterior.coef)
+        self.n_iter_ = posterior.n_iter
+        self.noise_var_ = posterior.noise_var * self._scale**2
+        self.method_ = "evidence"
+
+    def _fit_weights(self, problem, noise):
+        """Condition lines or modes, whichever have more evidence, on the source, by coefficients."""
+        options = self.n_components, self.max_newton, self.tol, math.sqrt(noise)
+        candidates = [
+            solve_lines(problem, *options, uncertain=True) if self._is_uniform else None,
+            solve_frame(problem, _checked_modes(self.n_modes, problem.grid), *options[1:3], np.inf),
+        ]
+        found = [
+            (evidence_weights(s.collocation, s.coef, noise, self.max_iter, _TOL_EVIDENCE), s)
+            for s in candidates
+            if s is not None
+        ]
+        posterior, solution = max(found, key=lambda pair: pair[0].log_evidence)
+        collocation = solution.collocation
+        self._adopt(
+            replace(
+                solution,
+                coef=posterior.mean,
+                n_iter=posterior.n_iter,
+                change=posterior.change,
+                residual=collocation.residual(posterior.mean)[1],
+                boundary_residual=collocation.boundary_residual(posterior.mean),
+                method="evidence",
+            )
+        )
+        self._root = posterior.root * self._scale
+        self.noise_var_ = noise * self._scale**2
+
+    def _warn(self, problem, init):
+        """Warn of frequencies near the limit of the sampling, and of what did not converge."""
+        for axis, (x, omega) in enumerate(zip(problem.grid, self.frequencies_, strict=True)):
+            limit = _ALIASING * math.pi / float(np.max(np.diff(x)))
+            highest = float(np.max(np.abs(omega), initial=0.0))
+            if highest > limit and self.method_ != "frame":
+                warnings.warn(
+                    f"dimension {axis}: the frequency {highest:.4g} is above 0.8 of half the sampling "
+                    f"frequency, {limit:.4g}, and may be the image of one beyond it. Use a finer grid.",
+                    AliasingWarning,
+                    stacklevel=4,
+                )
+        what = type(self).__name__
+        if init == "evidence":
+            if self._change > _TOL_EVIDENCE:
+                warnings.warn(
+                    f"{what}: the evidence still rises after max_iter={self.max_iter} iterations. Raise max_iter.",
+                    ConvergenceWarning,
+                    stacklevel=4,
+                )
+            return
+        noise = math.sqrt(float(self.noise_var)) / self._scale / max(rms(problem.source), 1e-300)
+        error, accept = max(self.residual_norm_, self.boundary_residual_), max(_POOR, 3.0 * noise)
+        if not error <= accept:
+            remedy = (
+                "The grid may be too coarse, the solution not smooth, the source noisy (noise_var), or the "
+                "data of the boundary may contradict each other."
+            )
+            warn_not_converged(f"{what} ({self.method_}), in its residual,", error, accept, remedy)
+        elif self._change > max(self.tol, 1e-6):
+            remedy = "Raise max_newton."
+            warn_not_converged(f"{what} (Newton's method)", self._change, self.tol, remedy)
+
+    def predict(self, points, return_std=False, derivative=None):
+        """
+        Evaluate the solution or a derivative of it.
+
+        Parameters
+        ----------
+        points : tuple of ndarray, or ndarray of shape (n, d)
+            A tuple is a grid: one array of coordinates for each dimension. An array holds one point in each
+            row; in one dimension it may be of shape (n,).
+        return_std : bool, default=False
+            Also return standard deviations; only after ``init="evidence"``.
+        derivative : tuple of int or None, default=None
+            Orders of the derivative, one for each dimension.
+
+        Returns
+        -------
+        u : ndarray of shape (n,), or that of the grid
+            Values, of the dtype of the source.
+        std : ndarray of the same shape
+            Standard deviations, if ``return_std``.
+
+        Raises
+        ------
+        ValueError
+            If points are outside the box or of the wrong shape, orders are negative, or deviations are asked
+            for without evidence.
+        """
+        check_is_fitted(self)
+        orders = _checked_orders(derivative, len(self.frequencies_))
+        if self._posterior is not None and self.spectrum == "student_t" and not orders[0] < self.nu:
+            constraint = f"of an order below nu, {self.nu:g}: there is no other derivative"
+            raise ValueError(invalid("derivative", constraint, orders[0]))
+        if check_flag("return_std", return_std) and self._root is None and self._posterior is None:
+            remedy = f'It is "{self.method_}".'
+            raise ValueError(invalid("return_std", 'False unless fitted with init="evidence"', True, remedy))
+        if isinstance(points, tuple):
+            axes = self._checked_points(points)
+            shape = tuple(map(len, axes))
+            columns = [axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")] if return_std else axes
+            if self._posterior is None:
+                mean = contract(self.coef_, self._functions(axes, orders))
+            else:
+                mean = self._scale * self._posterior.mean(axes[0], orders[0])
+        else:
+            points = np.asarray(points)
+            n_dims = len(self.frequencies_)
+            if points.ndim == 1 and n_dims == 1:
+                points = points[:, None]
+            if points.ndim != 2 or points.shape[1] != n_dims:
+                constraint = f"a tuple of {n_dims} arrays, or of shape (n, {n_dims})"
+                raise ValueError(invalid("points", constraint, f"shape {points.shape}"))
+            columns = self._checked_points(tuple(points.T))
+            shape, mean = (len(points),), self._at_points(columns, orders)
+        mean = mean.astype(self._dtype, copy=False).reshape(shape)
+        if not return_std:
+            return mean
+        std = self._std_at_points(columns, orders)
+        return mean, std.astype(self._dtype, copy=False).reshape(shape)
+
+    def score(self, grid, u):
+        """
+        Return minus the relative error against known values.
+
+        Parameters
+        ----------
+        grid : tuple of ndarray, or ndarray of shape (n, d)
+            Points, as in ``predict``.
+        u : ndarray
+            Values there.
+
+        Returns
+        -------
+        float
+            ``-‖predicted - u‖ / ‖u‖``, at most 0.
+        """
+        check_is_fitted(self)
+        predicted, u = self.predict(grid), np.asarray(u, dtype=np.float64)
+        if u.shape != predicted.shape:
+            raise ValueError(invalid("u", f"of shape {predicted.shape}, as the points", f"shape {u.shape}"))
+        size = rms(u)
+        return -rms(predicted - u) / size if size > 0.0 else -rms(predicted)
+
+    def _checked_points(self, axes):
+        """Return coordinates in double precision; outside the box the equation says nothing."""
+        if len(axes) != len(self.frequencies_):
+            raise ValueError(invalid("points", f"a tuple of {len(self.frequencies_)} arrays", len(axes)))
+        found = []
+        for axis, (points, low, high) in enumerate(zip(axes, self._low, self._high, strict=True)):
+            points = np.asarray(points)
+            if points.ndim != 1 or points.dtype.kind not in "fiu":
+                given = f"shape {points.shape} and dtype {points.dtype}"
+                raise ValueError(invalid("points", "real and one-dimensional along each dimension", given))
+            points = points.astype(np.float64)
+            slack = 1e-6 * (high - low)  # what single precision loses
+            if not (
+                np.isfinite(points).all() and (points >= low - slack).all() and (points <= high + slack).all()
+            ):
+                worst = points[~((points >= low - slack) & (points <= high + slack))][0]
+                constraint = f"inside [{low:g}, {high:g}] in dimension {axis}"
+                raise ValueError(invalid("points", constraint, float(worst)))
+            found.append(points)
+        return found
+
+    def _functions(self, axes, orders):
+        return [d.evaluate(x, order) for d, x, order in zip(self._dictionaries, axes, orders, strict=True)]
+
+    def _at_points(self, columns, orders):
+        """Return the expansion at scattered points."""
+        if self._posterior is not None:
+            return self._scale * self._posterior.mean(columns[0], orders[0])
+        parts = []
+        for start, stop in block_ranges(len(columns[0]), self._n_rows(self.coef_.size // len(self.coef_))):
+            first, *rest = self._functions([c[start:stop] for c in columns], orders)
+            value = np.tensordot(first, self.coef_, 1)
+            for matrix in rest:
+                value = np.einsum("nk,nk...->n...", matrix, value)
+            parts.append(value)
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _std_at_points(self, columns, orders):
+        """Return the posterior's standard deviations at scattered points."""
+        if self._posterior is not None:
+            return self._scale * self._posterior.std(columns[0], orders[0])
+        parts = []
+        for start, stop in block_ranges(len(columns[0]), self._n_rows(2 * self.coef_.size)):
+            rows, *rest = self._functions([c[start:stop] for c in columns], orders)
+            for matrix in rest:
+                rows = (rows[:, :, None] * matrix[:, None, :]).reshape(len(rows), -1)
+            parts.append(np.linalg.norm(rows @ self._root.T, axis=1))
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    @staticmethod
+    def _n_rows(width):
+        return max(1, _BLOCK_BYTES // (8 * width))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags._skip_test = True  # fits a grid, a source and a boundary
+        return tags
+
+
+def _checked_data(grid, source, boundary):
+    """Return the grid, the source and the boundary, checked."""
+    axes = grid if isinstance(grid, list | tuple) else (grid,)
+    axes = [as_numbers("grid", axis) for axis in axes]
+    source = as_numbers("source", source)
+    boundary = None if boundary is None else as_numbers("boundary", boundary)
+    for name, array in [*(("grid", axis) for axis in axes), ("source", source), ("boundary", boundary)]:
+        if array is None:
+            continue
+        xp = array_namespace(**{name: array})
+        if not is_numpy(xp):
+            raise TypeError(invalid(name, "a NumPy array", f"a {library_name(xp)} array", "Convert it."))
+        if output_dtype_name(name, array.dtype).startswith("complex"):
+            raise ValueError(invalid(name, "real", f"dtype {array.dtype}", "Solve for both parts."))
+    shape = tuple(map(len, axes))
+    for k, axis in enumerate(axes):
+        if axis.ndim != 1 or len(axis) < _MIN_POINTS:
+            constraint = f"a tuple of one-dimensional arrays of at least {_MIN_POINTS} points"
+            raise ValueError(invalid("grid", constraint, f"shape {axis.shape} in dimension {k}"))
+        if not (np.isfinite(axis).all() and (np.diff(axis.astype(np.float64)) > 0.0).all()):
+            raise ValueError(invalid("grid", "finite and increasing", f"neither in dimension {k}"))
+    if source.shape != shape:
+        raise ValueError(invalid("source", f"of shape {shape}, as the grid", f"shape {source.shape}"))
+    if not np.isfinite(source).all():
+        raise ValueError(invalid("source", "finite", "NaN or infinity"))
+    if boundary is None:
+        boundary = np.full(shape, np.nan)
+    if boundary.shape != shape:
+        raise ValueError(invalid("boundary", f"of shape {shape}, as the grid", f"shape {boundary.shape}"))
+    if np.isinf(boundary).any():
+        raise ValueError(invalid("boundary", "finite, or NaN where there is none", "infinity"))
+    return axes, source, boundary
+
+
+def _is_uniform(x):
+    """Return whether points are equally spaced, as far as their dtype tells."""
+    unit = np.finfo(x.dtype if x.dtype.kind == "f" else np.float64).eps
+    even = np.linspace(float(x[0]), float(x[-1]), len(x))
+    return bool(np.abs(x - even).max() <= 8.0 * unit * np.abs(even).max() + 1e-9 * (even[1] - even[0]))
+
+
+def _checked_frequencies(omega):
+    omega = np.unique(np.asarray(as_numbers("init", omega), dtype=np.float64))
+    if omega.ndim != 1 or not np.isfinite(omega).all() or (omega < 0.0).any():
+        raise ValueError(invalid("init", "an option, or finite angular frequencies of at least 0", omega))
+    return omega[omega > 0.0]  # constants are in every dictionary
+
+
+def _checked_modes(n_modes, grid):
+    if n_modes is None:
+        return None
+    modes = [n_modes] * len(grid) if np.ndim(n_modes) == 0 else list(n_modes)
+    if len(modes) != len(grid):
+        raise ValueError(
+            invalid("n_modes", f"one number, or one for each of {len(grid)} dimensions", n_modes)
+        )
+    highest = [max(1, int(MANY_MODES * STRETCH * len(x))) for x in grid]
+    remedy = "Beyond a quarter of the points, times 1.5, a frame is not determined."
+    return [check_integer("n_modes", int(k), 1, high, remedy) for k, high in zip(modes, highest, strict=True)]
+
+
+def _checked_orders(derivative, n_dims):
+    if derivative is None:
+        return (0,) * n_dims
+    orders = (derivative,) if np.ndim(derivative) == 0 else tuple(derivative)
+    if len(orders) != n_dims:
+        raise ValueError(invalid("derivative", f"{n_dims} orders, one for each dimension", derivative))
+    return tuple(check_integer("derivative", order, 0) for order in orders)
