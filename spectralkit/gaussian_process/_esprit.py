@@ -12,9 +12,11 @@ from spectralkit._core.parallel import block_ranges
 from spectralkit._core.results import Result
 from spectralkit.gaussian_process._arguments import as_finite
 
-# Rows of the Hankel matrices at the most, columns that are reduced at a time (in units of rows), growth
-# or decay over the whole signal beyond which a pole is no line, and samples for one line.
-_ROWS, _WIDE, _DECAY, _FEWEST = 160, 8, 20.0, 4
+# Rows of the Hankel matrices at the most: lines are told apart that are a bin of so many samples apart.
+ROWS = 320
+# Columns that are reduced at a time (in units of rows), growth or decay over the whole signal beyond which a
+# pole is no line, and samples for one line.
+_WIDE, _DECAY, _FEWEST = 8, 20.0, 4
 # Rounding of samples stays below so many units of the largest singular value.
 _ROUNDING = 10.0
 
@@ -47,7 +49,7 @@ def esprit(signals, spacing, *, tol=1e-9, max_rank=80):
     Not bound to a grid of frequencies, and exact up to rounding for signals without noise, also of lines
     closer than the resolution of a Fourier transform of L samples, below. All signals share their lines,
     which may be absent from some. Costs `O(k N L^2)` for k signals of N samples, with
-    L = min(N/2 + 1, 160), and memory `O(k N + L^2)`.
+    L = min(N/2 + 1, 320), and memory `O(k N + L^2)`.
 
     Parameters
     ----------
@@ -161,7 +163,7 @@ def _triangle_of_hankel(signals):
     """
     xp = array_namespace(signals=signals)
     n = signals.shape[1]
-    rows = min(n // 2 + 1, _ROWS)
+    rows = min(n // 2 + 1, ROWS)
     n_columns = n - rows + 1
     R, pending = None, []
     for i in range(signals.shape[0]):

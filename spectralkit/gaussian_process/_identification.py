@@ -7,7 +7,7 @@ import scipy.linalg
 
 from spectralkit.gaussian_process._conditions import rms
 from spectralkit.gaussian_process._dictionary import Frame, Lines
-from spectralkit.gaussian_process._esprit import distinct, poles
+from spectralkit.gaussian_process._esprit import ROWS, distinct, poles
 
 # Clusters of poles, in units of 2π over the record: the poles of a line times a polynomial split by the root
 # of the rounding unit, lines that can be told apart are further apart.
@@ -85,7 +85,7 @@ def noise_variance(source, x):
 
 def esprit_tolerance(signals_rms, noise_std, n_points):
     """Return the relative singular value below which a Hankel matrix of noisy signals is noise."""
-    rows = min(n_points // 2, 160)
+    rows = min(n_points // 2 + 1, ROWS)
     columns = n_points - rows + 1
     if signals_rms == 0.0:
         return 1e-9

@@ -9,7 +9,6 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from spectralkit._core.arrays import as_numbers
 from spectralkit._core.checks import (
     check_flag,
     check_integer,
@@ -19,7 +18,6 @@ from spectralkit._core.checks import (
     warn_not_converged,
 )
 from spectralkit._core.dtypes import output_dtype_name
-from spectralkit._core.namespaces import array_namespace, is_numpy, library_name
 from spectralkit._core.parallel import block_ranges
 from spectralkit.base import unchanged_on_error
 from spectralkit.gaussian_process._collocation import Problem, contract
@@ -39,10 +37,16 @@ from spectralkit.gaussian_process._identification import (
     source_signals,
 )
 from spectralkit.gaussian_process._operators import as_operator, linear_terms
-from spectralkit.gaussian_process._solver import MANY_MODES, STRETCH, newton, solve_frame, solve_lines
+from spectralkit.gaussian_process._pde_arguments import (
+    checked_data,
+    checked_frequencies,
+    checked_modes,
+    checked_orders,
+    is_uniform,
+)
+from spectralkit.gaussian_process._solver import newton, solve_frame, solve_lines
 from spectralkit.gaussian_process._weights import evidence_weights
 
-_MIN_POINTS = 8
 # Largest change of the logarithm of a variance at which evidence is at its maximum.
 _TOL_EVIDENCE = 1e-2
 _UNIT = float(np.finfo(np.float64).eps)
@@ -254,7 +258,7 @@ class SpectralMixturePDE(BaseEstimator):
     def _fit(self, grid, source, boundary):
         init, explicit = self._checked_parameters()
         operator = as_operator(self.operator, self.beta)
-        grid, source, boundary = _checked_data(grid, source, boundary)
+        grid, source, boundary = checked_data(grid, source, boundary)
         self._dtype = np.dtype(output_dtype_name("source", source.dtype))
         x = [np.asarray(axis, dtype=np.float64) for axis in grid]
         source = source.astype(np.float64)
@@ -265,7 +269,7 @@ class SpectralMixturePDE(BaseEstimator):
         has_value_term = hasattr(operator, "nonlinear") or any(not any(o) for _, o in terms)
         check_determined(conditions, types, orders, operator, has_value_term)
         self._root, self._posterior, self._scale = None, None, 1.0
-        self._is_uniform = all(map(_is_uniform, grid))
+        self._is_uniform = all(map(is_uniform, grid))
         if init == "esprit" and not self._is_uniform:
             given = "points that are not equally spaced"
             raise ValueError(invalid("grid", 'uniform for init="esprit"', given, 'Use init="frame".'))
@@ -301,7 +305,7 @@ class SpectralMixturePDE(BaseEstimator):
             check_option("init", self.init, ("esprit", "frame", "evidence"))
             return self.init, None
         given = self.init if isinstance(self.init, list | tuple) and np.ndim(self.init[0]) else [self.init]
-        return "given", [_checked_frequencies(axis) for axis in given]
+        return "given", [checked_frequencies(axis) for axis in given]
 
     def _solve(self, problem, init, given, noise_std):
         """Return the solution in given or identified lines, or in a frame."""
@@ -316,7 +320,7 @@ class SpectralMixturePDE(BaseEstimator):
                 for x, omega in zip(problem.grid, given, strict=True)
             ]
             return newton(problem, dictionaries, "given", *newton_options)
-        modes = _checked_modes(self.n_modes, problem.grid)
+        modes = checked_modes(self.n_modes, problem.grid)
         # What noise leaves of the source is no reason to look further.
         accept = max(self.tol, 2.0 * noise_std / max(rms(problem.source), 1e-300))
         solution = None
@@ -393,7 +397,7 @@ class SpectralMixturePDE(BaseEstimator):
         options = self.n_components, self.max_newton, self.tol, math.sqrt(noise)
         candidates = [
             solve_lines(problem, *options, uncertain=True) if self._is_uniform else None,
-            solve_frame(problem, _checked_modes(self.n_modes, problem.grid), *options[1:3], np.inf),
+            solve_frame(problem, checked_modes(self.n_modes, problem.grid), *options[1:3], np.inf),
         ]
         found = [
             (evidence_weights(s.collocation, s.coef, noise, self.max_iter, _TOL_EVIDENCE), s)
@@ -432,7 +436,7 @@ class SpectralMixturePDE(BaseEstimator):
         if init == "evidence":
             if self._change > _TOL_EVIDENCE:
                 warnings.warn(
-                    f"{what}: the evidence still rises after max_iter={self.max_iter} iterations. Raise max_iter.",
+                    f"{what}: the evidence still rises after max_iter={self.max_iter} iterations. Raise it.",
                     ConvergenceWarning,
                     stacklevel=4,
                 )
@@ -477,7 +481,7 @@ class SpectralMixturePDE(BaseEstimator):
             for without evidence.
         """
         check_is_fitted(self)
-        orders = _checked_orders(derivative, len(self.frequencies_))
+        orders = checked_orders(derivative, len(self.frequencies_))
         if self._posterior is not None and self.spectrum == "student_t" and not orders[0] < self.nu:
             constraint = f"of an order below nu, {self.nu:g}: there is no other derivative"
             raise ValueError(invalid("derivative", constraint, orders[0]))
@@ -589,73 +593,3 @@ class SpectralMixturePDE(BaseEstimator):
         tags.input_tags.two_d_array = False
         tags._skip_test = True  # fits a grid, a source and a boundary
         return tags
-
-
-def _checked_data(grid, source, boundary):
-    """Return the grid, the source and the boundary, checked."""
-    axes = grid if isinstance(grid, list | tuple) else (grid,)
-    axes = [as_numbers("grid", axis) for axis in axes]
-    source = as_numbers("source", source)
-    boundary = None if boundary is None else as_numbers("boundary", boundary)
-    for name, array in [*(("grid", axis) for axis in axes), ("source", source), ("boundary", boundary)]:
-        if array is None:
-            continue
-        xp = array_namespace(**{name: array})
-        if not is_numpy(xp):
-            raise TypeError(invalid(name, "a NumPy array", f"a {library_name(xp)} array", "Convert it."))
-        if output_dtype_name(name, array.dtype).startswith("complex"):
-            raise ValueError(invalid(name, "real", f"dtype {array.dtype}", "Solve for both parts."))
-    shape = tuple(map(len, axes))
-    for k, axis in enumerate(axes):
-        if axis.ndim != 1 or len(axis) < _MIN_POINTS:
-            constraint = f"a tuple of one-dimensional arrays of at least {_MIN_POINTS} points"
-            raise ValueError(invalid("grid", constraint, f"shape {axis.shape} in dimension {k}"))
-        if not (np.isfinite(axis).all() and (np.diff(axis.astype(np.float64)) > 0.0).all()):
-            raise ValueError(invalid("grid", "finite and increasing", f"neither in dimension {k}"))
-    if source.shape != shape:
-        raise ValueError(invalid("source", f"of shape {shape}, as the grid", f"shape {source.shape}"))
-    if not np.isfinite(source).all():
-        raise ValueError(invalid("source", "finite", "NaN or infinity"))
-    if boundary is None:
-        boundary = np.full(shape, np.nan)
-    if boundary.shape != shape:
-        raise ValueError(invalid("boundary", f"of shape {shape}, as the grid", f"shape {boundary.shape}"))
-    if np.isinf(boundary).any():
-        raise ValueError(invalid("boundary", "finite, or NaN where there is none", "infinity"))
-    return axes, source, boundary
-
-
-def _is_uniform(x):
-    """Return whether points are equally spaced, as far as their dtype tells."""
-    unit = np.finfo(x.dtype if x.dtype.kind == "f" else np.float64).eps
-    even = np.linspace(float(x[0]), float(x[-1]), len(x))
-    return bool(np.abs(x - even).max() <= 8.0 * unit * np.abs(even).max() + 1e-9 * (even[1] - even[0]))
-
-
-def _checked_frequencies(omega):
-    omega = np.unique(np.asarray(as_numbers("init", omega), dtype=np.float64))
-    if omega.ndim != 1 or not np.isfinite(omega).all() or (omega < 0.0).any():
-        raise ValueError(invalid("init", "an option, or finite angular frequencies of at least 0", omega))
-    return omega[omega > 0.0]  # constants are in every dictionary
-
-
-def _checked_modes(n_modes, grid):
-    if n_modes is None:
-        return None
-    modes = [n_modes] * len(grid) if np.ndim(n_modes) == 0 else list(n_modes)
-    if len(modes) != len(grid):
-        raise ValueError(
-            invalid("n_modes", f"one number, or one for each of {len(grid)} dimensions", n_modes)
-        )
-    highest = [max(1, int(MANY_MODES * STRETCH * len(x))) for x in grid]
-    remedy = "Beyond a quarter of the points, times 1.5, a frame is not determined."
-    return [check_integer("n_modes", int(k), 1, high, remedy) for k, high in zip(modes, highest, strict=True)]
-
-
-def _checked_orders(derivative, n_dims):
-    if derivative is None:
-        return (0,) * n_dims
-    orders = (derivative,) if np.ndim(derivative) == 0 else tuple(derivative)
-    if len(orders) != n_dims:
-        raise ValueError(invalid("derivative", f"{n_dims} orders, one for each dimension", derivative))
-    return tuple(check_integer("derivative", order, 0) for order in orders)

@@ -91,7 +91,7 @@ def test_long_and_many_signals():
 
 def test_singular_values_are_those_of_the_hankel_matrix():
     y = np.random.default_rng(0).standard_normal((2, 3000))
-    H = np.concatenate([np.lib.stride_tricks.sliding_window_view(row / np.abs(row).max(), 160) for row in y])
+    H = np.concatenate([np.lib.stride_tricks.sliding_window_view(row / np.abs(row).max(), 320) for row in y])
     assert_allclose(esprit(y, 1.0).singular_values, np.linalg.svd(H, compute_uv=False), rtol=1e-12)
 
 
