@@ -51,13 +51,16 @@ def check_number(name, value, low=-math.inf, high=math.inf, *, open_low=False, o
     return value
 
 
-def warn_not_converged(what, figure, tol, remedy):
-    """Emit the one ConvergenceWarning of a call: the figure reached, the tolerance, what to change."""
+def warn_not_converged(what, figure, tol, remedy, *, depth=0):
+    """Emit the one ConvergenceWarning of a call: the figure reached, the tolerance, what to change.
+
+    It points to the caller of its caller, or ``depth`` calls further out.
+    """
     # Imported here because scikit-learn costs ten times NumPy's import and few calls end up here.
     from sklearn.exceptions import ConvergenceWarning
 
     warnings.warn(
         f"{what} did not converge: reached {figure:.3g}, tolerance {tol:.3g}. {remedy}",
         ConvergenceWarning,
-        stacklevel=3,
+        stacklevel=3 + depth,
     )

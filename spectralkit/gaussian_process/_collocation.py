@@ -6,6 +6,7 @@ import math
 import numpy as np
 import scipy.linalg
 
+from spectralkit._core.checks import invalid
 from spectralkit.gaussian_process._conditions import rms
 
 # Directions of the functions and their derivatives on the grid that are rounding only.
@@ -22,19 +23,47 @@ class Problem:
         self.source = source
         self.terms = terms
         self.conditions = conditions
-        self.nonlinear = getattr(operator, "nonlinear", None)
-        self.slope = getattr(operator, "nonlinear_derivative", None)
+        is_linear = not hasattr(operator, "nonlinear")
+        self.nonlinear = None if is_linear else self._wrapped(operator, "nonlinear")
+        self.slope = None if is_linear else self._wrapped(operator, "nonlinear_derivative")
         self.is_separable = self.nonlinear is None and all(isinstance(c, float) for c, _ in terms)
         self.highest = max(max(orders) for _, orders in terms)
+
+    def _wrapped(self, operator, name):
+        """Return a method of an operator with its values checked; they may be beyond the largest number."""
+        method, shape = getattr(operator, name), self.source.shape
+
+        def checked(u):
+            with np.errstate(all="ignore"):
+                values = np.asarray(method(u))
+            if values.dtype.kind not in "fiu" or values.shape not in (shape, ()):
+                given = f"shape {values.shape} and dtype {values.dtype}"
+                raise ValueError(invalid(f"operator.{name}", f"real and of shape {shape}, as u", given))
+            return np.broadcast_to(values.astype(np.float64), shape)
+
+        return checked
+
+    @functools.cached_property
+    def size(self):
+        """How large the source is, or would be for a smooth solution as large as the boundary data."""
+        largest, lengths = 0.0, [x[-1] - x[0] for x in self.grid]
+        for condition in self.conditions:
+            order = max(order for _, order, _ in condition.pieces)
+            largest = max(largest, rms(condition.values) * lengths[condition.axis] ** order)
+        smooth = [
+            float(np.abs(c).max()) * largest / math.prod(n**k for n, k in zip(lengths, orders, strict=True))
+            for c, orders in self.terms
+        ]
+        return max(rms(self.source), *smooth)
 
 
 class Collocation:
     """The equations of a problem for the coefficients of a product of dictionaries.
 
-    Where coefficients are constant they are compressed exactly: with thin QR factors of the functions and
-    their derivatives in each dimension, the matrix is a sum of Kronecker products of small triangular
-    factors, and the source is projected. Its order does not depend on the grid then. Otherwise the equations
-    are reduced by QR, block by block.
+    Where coefficients are constant they are compressed exactly: dictionaries are closed under
+    differentiation, so that with thin QR factors of the functions of each dimension the matrix is a sum of
+    Kronecker products of small factors, and the source is projected. Its order does not depend on the grid
+    then. Otherwise the equations are reduced by QR, block by block.
     """
 
     def __init__(self, problem, dictionaries):
@@ -51,7 +80,8 @@ class Collocation:
     @functools.cached_property
     def _factors(self):
         """Orthonormal bases, and the functions and their derivatives in them, in each dimension."""
-        return [_compressed(E) for E in self._on_grid]
+        bases = [_basis(E[0]) for E in self._on_grid]
+        return [(Q, [Q.T @ D for D in E]) for Q, E in zip(bases, self._on_grid, strict=True)]
 
     def apply(self, C, orders):
         """Return a derivative of the expansion on the grid."""
@@ -76,15 +106,21 @@ class Collocation:
                 scale = max(scale, rms(term))
         return left, (rms(left) / scale if scale > 0.0 else 0.0)
 
+    def error(self, C):
+        """Return the larger of both residuals; NaN if something overflows."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return max(self.residual(C)[1], self.boundary_residual(C))
+
     def boundary_residual(self, C):
         """Return the largest deviation from a condition, relative to the solution there or at large."""
         largest, worst = rms(self.apply(C, (0,) * len(self.shape))), 0.0
         for condition in self.problem.conditions:
             value = contract(C, self._matrices(condition))
             left = value.reshape(condition.values.shape) - condition.values
-            scale = max(rms(condition.values), rms(value))
-            if not any(order for _, order, _ in condition.pieces):
-                scale = max(scale, largest)
+            # Derivatives that are to be zero are so up to rounding, which is relative to this.
+            order = max(order for _, order, _ in condition.pieces)
+            x = self.problem.grid[condition.axis]
+            scale = max(rms(condition.values), rms(value), largest / (x[-1] - x[0]) ** order)
             worst = max(worst, rms(left) / scale if scale > 0.0 else 0.0)
         return worst
 
@@ -126,14 +162,19 @@ class Collocation:
             return A, y.ravel(), max(float(np.sum(left**2) - np.sum(y**2)), 0.0)
         slope = None
         if problem.slope is not None:
-            slope = np.broadcast_to(problem.slope(self.apply(C, (0,) * len(self.shape))), left.shape)
+            slope = problem.slope(self.apply(C, (0,) * len(self.shape)))
         first, *rest = (len(x) for x in problem.grid)
         step = max(1, _BLOCK_BYTES // (8 * self.size * math.prod(rest)), self.size // max(math.prod(rest), 1))
         reduced = np.empty((0, self.size + 1))
         for start in range(0, first, step):
             rows = slice(start, start + step)
-            block = self._block(rows, slope)
+            with np.errstate(over="ignore", invalid="ignore"):
+                block = self._block(rows, slope)
             block = np.concatenate([block, left[rows].reshape(-1, 1)], axis=1)
+            # Their squares are summed.
+            if not np.abs(block).max() < 1e150:
+                constraint = "below 1e150 in all terms at every step of Newton's method"
+                raise ValueError(invalid("operator", constraint, "larger or undefined values", "Scale u."))
             reduced = np.concatenate([reduced, block])
             if len(reduced) > reduced.shape[1]:
                 reduced = np.linalg.qr(reduced, mode="r")
@@ -169,16 +210,12 @@ class Collocation:
         return (c / norms).reshape(self.shape), int(rank)
 
 
-def _compressed(functions):
-    """Return Q, and R for each order, of ``functions[order] = Q R`` up to rounding."""
-    A = np.concatenate(functions, axis=1)
+def _basis(A):
+    """Return an orthonormal basis of the columns, up to rounding."""
     norms = np.linalg.norm(A, axis=0)
     norms[norms == 0.0] = 1.0
-    Q, pivoted, order = scipy.linalg.qr(A / norms, mode="economic", pivoting=True)
-    rank = int(np.sum(np.abs(np.diag(pivoted)) > _DROP * abs(pivoted[0, 0])))
-    R = np.empty_like(pivoted)
-    R[:, order] = pivoted
-    return Q[:, :rank], np.split(R[:rank] * norms, len(functions), axis=1)
+    Q, R, _ = scipy.linalg.qr(A / norms, mode="economic", pivoting=True)
+    return Q[:, np.abs(np.diag(R)) > _DROP * abs(R[0, 0])]
 
 
 def typical_norm(A):

@@ -27,12 +27,12 @@ class Condition:
 
 def boundary_types(boundary_type, n_dims):
     """Return the checked type of each dimension."""
-    types = (boundary_type,) * n_dims if isinstance(boundary_type, str) else tuple(boundary_type)
-    if len(types) != n_dims:
+    types = (boundary_type,) * n_dims if isinstance(boundary_type, str) else boundary_type
+    if not isinstance(types, list | tuple) or len(types) != n_dims:
         raise ValueError(invalid("boundary_type", f"one type, or one for each of {n_dims} dimensions", types))
     for name in types:
         check_option("boundary_type", name, TYPES)
-    return types
+    return tuple(types)
 
 
 def read_conditions(boundary, grid, types, orders):
@@ -44,26 +44,26 @@ def read_conditions(boundary, grid, types, orders):
     if np.isfinite(boundary[inside]).any():
         constraint = "NaN inside the box, where the solution is asked for"
         raise ValueError(invalid("boundary", constraint, "numbers inside"))
+    core = [tuple(inside[a] for a in range(n_dims) if a != axis) for axis in range(n_dims)]
+    faces = {(axis, side): np.take(boundary, -side, axis=axis) for axis in range(n_dims) for side in (0, 1)}
+    given = {key for key, face in faces.items() if not np.isnan(face[core[key[0]]]).all()}
     for axis, kind in enumerate(types):
         others = [a for a in range(n_dims) if a != axis]
-        # An edge belongs to two faces. Where they do not both hold values, the number there is one face's
-        # or the other's: such edges are left out.
-        kept = tuple(
-            slice(None) if types[a] == "periodic" or (kind == "dirichlet" == types[a]) else slice(1, -1)
-            for a in others
-        )
-        x, size = grid[axis], tuple(shape[a] for a in others)
+        x = grid[axis]
         if kind == "periodic":
-            zero = np.zeros(size)
+            zero = np.zeros(tuple(shape[a] for a in others))
             for order in range(orders[axis]):
                 pieces = ((x[0], order, 1.0), (x[-1], order, -1.0))
                 conditions.append(Condition(axis, pieces, zero, (slice(None),) * len(others)))
             continue
         for side, point in ((0, x[0]), (1, x[-1])):
-            face = np.take(boundary, -side, axis=axis)
-            core = tuple(slice(None) if types[a] == "periodic" else slice(1, -1) for a in others)
-            if np.isnan(face[core]).all():
+            if (axis, side) not in given:
                 continue
+            face = faces[axis, side]
+            kept = tuple(
+                _kept(face, k, types[a], kind, [(a, s) in given for s in (0, 1)])
+                for k, a in enumerate(others)
+            )
             values = face[kept]
             if not np.isfinite(values).all():
                 bad = int(values.size - np.isfinite(values).sum())
@@ -76,16 +76,35 @@ def read_conditions(boundary, grid, types, orders):
     return conditions
 
 
+def _kept(face, axis, kind, own, given):
+    """Return the points of a face along one of its axes, which ends at two other faces.
+
+    An edge belongs to two faces. Where they do not both hold values, the number there is one face's or the
+    other's, and is left out; and so is the edge of a face without data where there is none.
+    """
+    if kind == "periodic":
+        return slice(None)
+    trim = [own != "dirichlet" or kind != "dirichlet"] * 2
+    for side in (0, 1):
+        if not given[side] and np.isnan(np.take(face, -side, axis=axis)).any():
+            trim[side] = True
+    return slice(1 if trim[0] else None, -1 if trim[1] else None)
+
+
 def check_determined(conditions, types, orders, operator, has_value_term):
     """Raise unless the conditions determine the solution, naming the faces that are missing."""
     faces = {(c.axis, c.side) for c in conditions if c.side is not None}
     remedy = "Give values there; NaN means that a face has none."
     missing = []
+    for axis, order in enumerate(orders):
+        if order > 2 and types[axis] != "periodic":
+            constraint = "of orders up to 2 except in periodic dimensions, as faces state one value each"
+            raise ValueError(invalid("operator.terms", constraint, f"order {order} in dimension {axis}"))
     for axis, (kind, order) in enumerate(zip(types, orders, strict=True)):
         absent = [SIDES[side] for side in (0, 1) if (axis, side) not in faces]
         if kind != "periodic" and 2 - len(absent) < min(order, 2):
-            joined = (" and " if order > 1 else " or ").join(absent)
-            missing.append(f"the {joined} face{'s' * (len(absent) > 1)} of dimension {axis}")
+            joined = (" and the " if order > 1 else " or the ").join(absent)
+            missing.append(f"the {joined} face of dimension {axis}")
     if not missing and hasattr(operator, "undetermined"):
         said = operator.undetermined(
             faces | {(a, s) for a, k in enumerate(types) if k == "periodic" for s in (0, 1)}

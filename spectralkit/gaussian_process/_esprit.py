@@ -10,7 +10,7 @@ from spectralkit._core.dtypes import dtype_name, eps
 from spectralkit._core.namespaces import array_namespace, from_host, is_numpy, to_host
 from spectralkit._core.parallel import block_ranges
 from spectralkit._core.results import Result
-from spectralkit.gaussian_process._arguments import as_finite
+from spectralkit.gaussian_process._arguments import as_finite, as_result, exponent
 
 # Rows of the Hankel matrices at the most: lines are told apart that are a bin of so many samples apart.
 ROWS = 320
@@ -73,7 +73,8 @@ def esprit(signals, spacing, *, tol=1e-9, max_rank=80):
     Raises
     ------
     ValueError
-        If there are fewer than 4 samples, or values are not finite or out of range.
+        If there are fewer than 4 samples, values are not finite or out of range, or a spacing is so small
+        that frequencies overflow.
     TypeError
         If signals are of an unsupported dtype.
 
@@ -132,7 +133,10 @@ def esprit(signals, spacing, *, tol=1e-9, max_rank=80):
     found = found[np.argsort(found.imag, kind="stable")]
     kind = dtype if real else getattr(xp, {"complex64": "float32"}.get(dtype_name(dtype), "float64"))
     columns = (found.imag, -found.real, singular_values)
-    return EspritResult(*(xp.astype(from_host(c, xp, signals), kind) for c in columns))
+    what = "every frequency and rate"
+    return EspritResult(
+        *(as_result(from_host(c, xp, signals), xp, kind, "spacing", what, spacing) for c in columns)
+    )
 
 
 def poles(signals, spacing, tol, max_rank):
@@ -153,7 +157,9 @@ def poles(signals, spacing, tol, max_rank):
     with np.errstate(divide="ignore"):  # a pole at 0 is dropped below
         log_z = np.log(np.linalg.eigvals(shift).astype(np.complex128))
     log_z = log_z[np.abs(log_z.real) * signals.shape[1] <= _DECAY]
-    return log_z / spacing, s
+    with np.errstate(over="ignore"):
+        # Part by part: a complex quotient inverts the spacing, which overflows earlier.
+        return (log_z.view(np.float64) / spacing).view(np.complex128), s
 
 
 def _triangle_of_hankel(signals):
@@ -167,10 +173,12 @@ def _triangle_of_hankel(signals):
     n_columns = n - rows + 1
     R, pending = None, []
     for i in range(signals.shape[0]):
-        largest = float(xp.max(xp.abs(signals[i, :])))
+        largest = max(float(xp.max(xp.abs(part))) for part in _parts(signals[i, :], xp))
         if largest == 0.0:
             continue
-        signal = signals[i, :] / largest  # blocks about 1 large: a weak signal has lines, too
+        signal = signals[i, :] * 2.0 ** -exponent(largest)  # else moduli and inverses may overflow
+        # Blocks about 1 large: a weak signal has lines, too.
+        signal = signal / float(xp.max(xp.abs(signal)))
         for start, stop in block_ranges(n_columns, _WIDE * rows):
             pending.append(xp.stack([signal[start + m : stop + m] for m in range(rows)], axis=1))
             if sum(block.shape[0] for block in pending) >= _WIDE * rows:
@@ -178,6 +186,12 @@ def _triangle_of_hankel(signals):
     if pending:
         R = _reduce(R, pending, xp)
     return None if R is None else (xp, R)
+
+
+def _parts(signal, xp):
+    """Return the real and imaginary part, or a real signal."""
+    complex_ = xp.isdtype(signal.dtype, "complex floating")
+    return (xp.real(signal), xp.imag(signal)) if complex_ else (signal,)
 
 
 def _reduce(R, blocks, xp):

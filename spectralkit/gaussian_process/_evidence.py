@@ -510,7 +510,7 @@ def fit_evidence(
     nu : float, default 2.5
         Order of the Matérn function, for "student_t"; greater than the order of L.
     n_components : int, default 30
-        Most components.
+        Most components, besides the background.
     noise_var : float, default 0.0
         Variance of the noise of the source; 0 learns it.
     max_iter : int, default 500
@@ -657,7 +657,7 @@ class _Model:
     def grow(self, frequencies):
         """Return an ascent with components added until the evidence asks for no more."""
         best = self.ascend(self.start)
-        while len(best.state[0]) // 3 < self.n_components and self.n_iter < self.max_iter:
+        while len(best.state[0]) // 3 <= self.n_components and self.n_iter < self.max_iter:
             trials = self.candidates(best.state, frequencies)
             trials.sort(key=lambda trial: trial.value)
             # the best of every bandwidth is a start; two of them are pursued

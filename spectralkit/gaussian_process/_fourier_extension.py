@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
+
 from spectralkit._core.checks import check_integer, check_number, invalid
-from spectralkit.gaussian_process._arguments import as_finite, check_ndim
+from spectralkit.gaussian_process._arguments import as_finite, as_result, check_ndim
 
 
 def fourier_extension(x, n_modes, period, *, order=0):
@@ -34,7 +36,8 @@ def fourier_extension(x, n_modes, period, *, order=0):
     Raises
     ------
     ValueError
-        If x is not one-dimensional or not finite, a number is out of range, or the derivative overflows.
+        If x is not one-dimensional or not finite, a number is out of range, or phases or the derivative
+        overflow.
     TypeError
         If x is complex or of an unsupported dtype, or a number of the wrong type.
 
@@ -83,9 +86,15 @@ def fourier_extension(x, n_modes, period, *, order=0):
         remedy = f"The derivative of a wave of frequency {highest:.3g} overflows."
         raise ValueError(invalid("order", "smaller", order, remedy))
     k = xp.arange(n_modes + 1, dtype=xp.float64, device=x.device)
-    phase = (2.0 * math.pi / period) * x[:, None] * k[None, :]
+    lowest = 2.0 * math.pi / period if n_modes else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        phase = lowest * x[:, None] * k[None, :]
+    if not bool(xp.all(xp.isfinite(phase))):
+        remedy = f"The phase of a wave of frequency {highest:.3g} overflows."
+        raise ValueError(invalid("x", "smaller", float(xp.max(xp.abs(x))), remedy))
     # The derivatives of cos in turn; those of sin are one step behind.
     waves = (xp.cos, lambda t: -xp.sin(t), lambda t: -xp.cos(t), xp.sin)
-    powers = (2.0 * math.pi / period * k) ** order
+    powers = (lowest * k) ** order
     columns = [waves[order % 4](phase), waves[(order - 1) % 4](phase[:, 1:])]
-    return xp.astype(xp.concat([powers * columns[0], powers[1:] * columns[1]], axis=1), dtype, copy=False)
+    value = xp.concat([powers * columns[0], powers[1:] * columns[1]], axis=1)
+    return as_result(value, xp, dtype, "order", "the derivative", order)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import scipy.linalg
+import scipy.signal.windows
 
 from spectralkit.gaussian_process._conditions import rms
 from spectralkit.gaussian_process._dictionary import Frame, Lines
@@ -14,18 +15,33 @@ from spectralkit.gaussian_process._esprit import ROWS, distinct, poles
 _WIDTH = 0.02
 # Signals of one dimension that are looked at, and how weak ones count.
 _N_SIGNALS, _N_TRACES, _WEAK = 40, 10, 1e-8
+# Noise is taken to reach so many times its expected size.
+_MARGIN = 1.5
 # Polynomials of every dictionary (linear solutions have no source), and at the most.
 N_POLYNOMIALS, _MAX_POLYNOMIALS, _SLOW = 3, 12, 10
 
 
-def lines_of(signals, x, tol, n_lines, *, uncertain=False):
-    """Return the dictionary of one dimension that the signals, rows on a grid, ask for."""
+def lines_of(signals, x, tol, n_lines, noise=0.0, *, uncertain=False):
+    """Return the dictionary of one dimension that the signals, rows on a grid, ask for.
+
+    ``noise`` is the standard deviation of that of the signals, relative to their largest values.
+    """
     n_points, spacing = len(x), (x[-1] - x[0]) / (len(x) - 1)
     width = _WIDTH * 2.0 * math.pi / (spacing * n_points)
     omega = np.zeros(0)
     if len(signals):
+        signals = np.asarray(signals)
         # Two poles for each line, and one for each polynomial.
-        found, _ = poles(np.asarray(signals), spacing, tol, min(2 * n_lines + 4, n_points // 2 - 1))
+        max_rank = min(2 * n_lines + 4, n_points // 2 - 1)
+        found, s = poles(signals, spacing, tol, max_rank)
+        # Singular values of noise alone, with a margin.
+        rows = min(n_points // 2 + 1, ROWS)
+        columns = len(signals) * (n_points - rows + 1)
+        floor = _MARGIN * noise * (math.sqrt(rows) + math.sqrt(columns))
+        if s.size and floor > tol * s[0]:
+            found = np.zeros(0, dtype=complex)
+            if floor < s[0]:
+                found, _ = poles(signals, spacing, floor / s[0], max_rank)
         omega = found.imag
     at_zero = int(np.sum(np.abs(omega) <= width))
     frequencies, degrees = distinct(omega[omega > width], width)
@@ -40,16 +56,16 @@ def lines_of(signals, x, tol, n_lines, *, uncertain=False):
 
 def source_signals(source, axis, noise_std=0.0):
     """Return signals that span the columns of the source along an axis: its left singular vectors."""
+    largest = np.abs(source).max()
     if source.ndim == 1:
-        return [source] if source.any() else []
-    M = np.moveaxis(source, axis, 0).reshape(source.shape[axis], -1)
-    largest = np.abs(M).max()
+        return [source] if largest > _MARGIN * noise_std else []
     if largest == 0.0:
         return []
+    M = np.moveaxis(source, axis, 0).reshape(source.shape[axis], -1)
     U, s, _ = np.linalg.svd(M / largest, full_matrices=False)
-    floor = noise_std / largest * (math.sqrt(M.shape[0]) + math.sqrt(M.shape[1]))
+    floor = _MARGIN * noise_std / largest * (math.sqrt(M.shape[0]) + math.sqrt(M.shape[1]))
     kept = s > max(_WEAK * s[0], floor)
-    return list((U * s)[:, kept].T[:_N_SIGNALS])
+    return list((largest * U * s)[:, kept].T[:_N_SIGNALS])
 
 
 def boundary_signals(conditions, axis, n_points):
@@ -69,24 +85,26 @@ def boundary_signals(conditions, axis, n_points):
     return signals
 
 
-def noise_variance(source, x):
-    """Return the variance of what a source has above half the Nyquist frequency, along its first dimension.
+def noise_level(source, x):
+    """Return the standard deviation of the noise of a source, along its first dimension.
 
-    What is analytic and below is in the span of the Fourier extension, which is projected out.
+    It is what the source has above half the Nyquist frequency: what is analytic and below is in the span of
+    the Fourier extension, which is projected out. Where lines are above, it is the median of the spectrum
+    instead, of which they are a small part.
     """
+    columns = source.reshape(len(x), -1)
+    largest = float(np.abs(columns).max())
+    if largest == 0.0:
+        return 0.0
     frame = Frame(x[0], x[-1], len(x) // 3, 1.5)
     Q, pivots, _ = scipy.linalg.qr(frame.evaluate(x), mode="economic", pivoting=True)
     pivots = np.abs(np.diag(pivots))
     Q = Q[:, pivots > 1e-12 * pivots[0]]
-    columns = source.reshape(len(x), -1)
-    left = columns - Q @ (Q.T @ columns)
-    return rms(left) ** 2 * len(x) / (len(x) - Q.shape[1])
-
-
-def esprit_tolerance(signals_rms, noise_std, n_points):
-    """Return the relative singular value below which a Hankel matrix of noisy signals is noise."""
-    rows = min(n_points // 2 + 1, ROWS)
-    columns = n_points - rows + 1
-    if signals_rms == 0.0:
-        return 1e-9
-    return 2.0 * noise_std / signals_rms * (math.sqrt(rows) + math.sqrt(columns)) / math.sqrt(rows * columns)
+    columns = columns / largest
+    above = rms(columns - Q @ (Q.T @ columns)) * math.sqrt(len(x) / (len(x) - Q.shape[1]))
+    window = scipy.signal.windows.blackmanharris(len(x))[:, None]
+    spectrum = np.mean(np.abs(np.fft.rfft(columns * window, axis=0)) ** 2, axis=1)
+    # One column: powers are exponentially distributed, and their median is log 2 of the mean.
+    share = math.log(2.0) if columns.shape[1] == 1 else 1.0
+    middle = math.sqrt(float(np.median(spectrum)) / share / float(np.sum(window**2)))
+    return largest * (above if above < 1.5 * middle else middle)

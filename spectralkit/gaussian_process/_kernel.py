@@ -10,18 +10,22 @@ from sklearn.utils.validation import check_X_y
 
 from spectralkit._core.checks import check_integer, invalid
 from spectralkit._core.parallel import block_ranges
+from spectralkit.gaussian_process._arguments import as_parameter, as_result, exponent
 from spectralkit.gaussian_process._spectral_mixture import (
+    PARAMETERS,
     check_components,
     check_spectrum,
-    gaussian,
     matern,
     matern_by_log_scale,
     mixture,
     within_reach,
 )
 
-# Points of the periodogram for one cycle over the record, and elements of a block of it.
-_OVERSAMPLING, _BLOCK_ELEMENTS = 5, 2**20
+# Points of the periodogram for one cycle over the record, elements of a block of it, and of a block of
+# rows of the gradient.
+_OVERSAMPLING, _BLOCK_ELEMENTS, _GRADIENT_ELEMENTS = 5, 2**20, 2**15
+_PARAMETERS = PARAMETERS.replace("d,", "X,")
+_LEAST, _GREATEST = np.finfo(np.float64).tiny, np.finfo(np.float64).max
 # Groups of points with the other coordinates in common are signals when they are so long on average.
 _SHORTEST = 8
 # Weight of a line that is started from, as a share of the variance: the least, and the largest, because
@@ -35,8 +39,8 @@ class SpectralMixtureKernel(StationaryKernelMixin, Kernel):
 
     For series with several periods, also such that fade: each component is a line of the spectrum with a
     width. Likelihoods have many optima in the frequencies, so begin at those of the data, by `from_data`.
-    A matrix of n rows costs `O(n^2 Q D)`, its gradient as much again, and memory of `O(n^2)` for each
-    hyperparameter.
+    A matrix of n rows costs `O(n^2 Q D)`, its gradient as much again, and memory of `n^2` numbers for
+    each hyperparameter.
 
     Parameters
     ----------
@@ -139,7 +143,8 @@ class SpectralMixtureKernel(StationaryKernelMixin, Kernel):
         Raises
         ------
         ValueError
-            If values are not finite, or targets or a column do not vary.
+            If values are not finite, targets or a column do not vary, or no float can hold weights,
+            frequencies or scales in their units.
 
         Notes
         -----
@@ -171,11 +176,17 @@ class SpectralMixtureKernel(StationaryKernelMixin, Kernel):
         y = y.astype(np.float64)
         n_components = check_integer("n_components", n_components, 1)
         nu = check_spectrum(spectrum, nu)
-        y = y - y.mean()
-        variance = float(np.mean(y * y))
-        if not variance > 0.0:
-            raise ValueError(invalid("y", "a variable that varies", "a constant"))
         D = X.shape[1]
+        # In units in which squares neither overflow nor vanish.
+        y_unit = exponent(float(np.abs(y).max()))
+        x_units = np.array([exponent(largest) for largest in np.abs(X).max(axis=0)])
+        X, y = np.ldexp(X, -x_units), np.ldexp(y, -y_unit)
+        if y.min() == y.max():
+            raise ValueError(invalid("y", "a variable that varies", "a constant"))
+        y = y - y.mean()
+        # The weights of a dimension have the D-th root of the unit of the variance.
+        weight_unit, remainder = divmod(2 * y_unit, D)
+        size = float(np.mean(y * y)) ** (1.0 / D) * 2.0 ** (remainder / D)
         weights, means, scales = (np.empty((n_components, D)) for _ in range(3))
         top = np.empty(D)
         for j in range(D):
@@ -186,24 +197,29 @@ class SpectralMixtureKernel(StationaryKernelMixin, Kernel):
             span = places[-1] - places[0]
             top[j] = 0.5 / np.median(np.diff(places))
             means[:, j], powers = _strongest_lines(signals, n_components, span, top[j])
-            weights[:, j] = powers if D == 1 else powers / powers.sum() * variance ** (1.0 / D)
+            weights[:, j] = powers if D == 1 else powers / powers.sum() * size
             scales[:, j] = 0.5 / span**2 if spectrum == "gaussian" else 1.0 / span
         # From lines that hardly fade to those that fade within a sample.
         widest = top**2 if spectrum == "gaussian" else top
         low, high = np.minimum(1e-4 * scales, widest), np.maximum(1e4 * scales, widest)
-        size = variance ** (1.0 / D)
+        scale_units = -2 * x_units if spectrum == "gaussian" else -x_units
+        weights = _in_units("y", "weights", weights, weight_unit)
+        means = _in_units("X", "means", means, -x_units)
+        scales = _in_units("X", "scales", scales, scale_units)
+        top = _bound(top, -x_units)
         bounds = {
-            "weights_bounds": (1e-8 * size, 1e4 * size),
+            "weights_bounds": tuple(_bound(np.array([1e-8, 1e4]) * size, weight_unit).tolist()),
             "means_bounds": np.tile(np.stack([np.zeros(D), top], axis=1), (n_components, 1)),
-            "scales_bounds": np.stack([low.ravel(), high.ravel()], axis=1),
+            "scales_bounds": np.stack([_bound(v, scale_units).ravel() for v in (low, high)], axis=1),
         }
         if D == 1:
             weights, means, scales = weights[:, 0], means[:, 0], scales[:, 0]
         return cls(weights, means, scales, spectrum, nu, **bounds)
 
     def _hyperparameter(self, name):
-        bounds = getattr(self, f"{name}_bounds")
-        return Hyperparameter(name, "numeric", bounds, int(np.size(getattr(self, name))))
+        size = int(np.size(getattr(self, name)))
+        bounds = _check_bounds(f"{name}_bounds", getattr(self, f"{name}_bounds"), size, name == "means")
+        return Hyperparameter(name, "numeric", bounds, size)
 
     @property
     def hyperparameter_weights(self):
@@ -247,14 +263,22 @@ class SpectralMixtureKernel(StationaryKernelMixin, Kernel):
 
     @theta.setter
     def theta(self, theta):
-        theta, start = np.asarray(theta, dtype=np.float64), 0
-        for hyperparameter in self._free():
+        theta, free = np.asarray(theta, dtype=np.float64), self._free()
+        n = sum(hyperparameter.n_elements for hyperparameter in free)
+        if theta.shape != (n,):
+            got = f"{len(theta)} of them" if theta.ndim == 1 else f"shape {theta.shape}"
+            raise ValueError(invalid("theta", f"of {n} hyperparameters", got))
+        start, values = 0, {}
+        for hyperparameter in free:
             name, stop = hyperparameter.name, start + hyperparameter.n_elements
             value = theta[start:stop].reshape(np.shape(getattr(self, name)))
-            setattr(self, name, value.copy() if name == "means" else np.exp(value))
+            with np.errstate(over="ignore"):
+                values[name] = value.copy() if name == "means" else np.exp(value)
+            if not np.isfinite(values[name]).all():
+                raise ValueError(invalid("theta", f"of finite {name}", "NaN, or values that overflow"))
             start = stop
-        if start != len(theta):
-            raise ValueError(invalid("theta", f"of {start} hyperparameters", f"{len(theta)} of them"))
+        for name, value in values.items():  # once all are right
+            setattr(self, name, value)
 
     @property
     def bounds(self):
@@ -262,7 +286,8 @@ class SpectralMixtureKernel(StationaryKernelMixin, Kernel):
         parts = [np.zeros((0, 2))]
         for hyperparameter in self._free():
             value = np.asarray(hyperparameter.bounds, dtype=np.float64)
-            parts.append(value if hyperparameter.name == "means" else np.log(value))
+            with np.errstate(divide="ignore"):  # a bound of 0 is none of the logarithm
+                parts.append(value if hyperparameter.name == "means" else np.log(value))
         return np.concatenate(parts)
 
     def __call__(self, X, Y=None, eval_gradient=False):
@@ -291,49 +316,60 @@ class SpectralMixtureKernel(StationaryKernelMixin, Kernel):
             remedy = "The gradient is that of a covariance matrix of one set of inputs."
             raise ValueError(invalid("Y", "None with eval_gradient", "an array", remedy))
         other = X if Y is None else self._as_inputs("Y", Y)
-        differences = [X[:, None, j] - other[None, :, j] for j in range(X.shape[1])]
-        if eval_gradient:
-            return self._with_gradient(differences, *components, nu)
-        return mixture(differences, *components, self.spectrum, nu, (0,) * X.shape[1])
+        with np.errstate(over="ignore", invalid="ignore"):
+            if eval_gradient:
+                return self._with_gradient(X, *components, nu)
+            differences = [X[:, None, j] - other[None, :, j] for j in range(X.shape[1])]
+            K = mixture(differences, *components, self.spectrum, nu, (0,) * X.shape[1])
+        return as_result(K, np, K.dtype, _PARAMETERS, "every covariance")
 
-    def _with_gradient(self, differences, weights, means, scales, nu):
+    def _with_gradient(self, X, weights, means, scales, nu):
+        (n, D), Q = X.shape, len(means)
+        free, start, parts = self._free(), 0, {}
+        gradient = np.empty((sum(hyperparameter.n_elements for hyperparameter in free), n, n))
+        for hyperparameter in free:
+            size = hyperparameter.n_elements
+            parts[hyperparameter.name] = gradient[start : start + size].reshape(Q, size // Q, n, n)
+            start += size
+        K = np.empty((n, n))
+        # Rows at a time: what is needed beside the gradient then stays in the cache.
+        for begin, end in block_ranges(n, max(1, _GRADIENT_ELEMENTS // (n * Q * D or 1))):
+            rows = {name: part[:, :, begin:end] for name, part in parts.items()}
+            differences = [X[begin:end, None, j] - X[None, :, j] for j in range(D)]
+            K[begin:end] = self._rows_with_gradient(differences, weights, means, scales, nu, rows)
+            for part in (K[begin:end], *rows.values()):
+                as_result(part, np, part.dtype, _PARAMETERS, "every covariance and its gradient")
+        return K, np.moveaxis(gradient, 0, -1)
+
+    def _rows_with_gradient(self, differences, weights, means, scales, nu, parts):
+        """Return rows of the matrix; write those of the gradient into ``parts`` of shape (Q, D, ...)."""
         D, Q, shape = len(differences), len(means), differences[0].shape
-        # Factors of the components by dimension, and their derivatives.
-        value, by_mean, by_log_scale = (np.empty((D, Q, *shape)) for _ in range(3))
+        means, scales = means.reshape(Q, D), scales.reshape(Q, D)
+        value = np.empty((D, Q, *shape))
         for j, d in enumerate(differences):
             for q in range(Q):
-                mean, scale = float(means.reshape(Q, D)[q, j]), float(scales.reshape(Q, D)[q, j])
-                cut = within_reach(d, scale, self.spectrum, nu)
-                if self.spectrum == "gaussian":
-                    envelope = gaussian(cut, scale)
-                    stretched = -((math.sqrt(scale) * cut) ** 2) * envelope
-                else:
-                    envelope = matern(cut, scale, nu, 0)
-                    stretched = matern_by_log_scale(cut, scale, nu)
-                phase = 2.0 * math.pi * mean * cut
-                cos = np.cos(phase)
-                value[j, q] = envelope * cos
-                by_mean[j, q] = -2.0 * math.pi * cut * envelope * np.sin(phase)
-                by_log_scale[j, q] = stretched * cos
+                slopes = [parts[name][q, j] if name in parts else None for name in ("means", "scales")]
+                mean, scale = float(means[q, j]), float(scales[q, j])
+                value[j, q] = _with_slopes(d, mean, scale, self.spectrum, nu, *slopes)
         # What multiplies each factor in K.
         if weights.ndim == 1:
-            others = _products_of_others(value) * weights[:, None, None]
+            others = _products_of_others(value)
+            others *= weights[:, None, None]
             by_log_weight = others[0] * value[0]
             K = np.sum(by_log_weight, axis=0)
+            by_log_weight = by_log_weight[:, None]
         else:
             amplitudes = weights.T[:, :, None, None]
             mixtures = np.sum(amplitudes * value, axis=1)
             others = _products_of_others(mixtures)[:, None] * amplitudes
             by_log_weight = np.moveaxis(others * value, 0, 1)
             K = np.prod(mixtures, axis=0)
-        parts = {
-            "weights": by_log_weight,
-            "means": np.moveaxis(others * by_mean, 0, 1),
-            "scales": np.moveaxis(others * by_log_scale, 0, 1),
-        }
-        free = [parts[hyperparameter.name].reshape(-1, *shape) for hyperparameter in self._free()]
-        gradient = np.concatenate([np.zeros((0, *shape)), *free])
-        return K, np.moveaxis(gradient, 0, -1)
+        for name, part in parts.items():
+            if name == "weights":
+                part[...] = by_log_weight
+            else:
+                part *= np.moveaxis(others, 0, 1)
+        return K
 
     def diag(self, X):
         """
@@ -358,7 +394,7 @@ class SpectralMixtureKernel(StationaryKernelMixin, Kernel):
         return check_components(self.weights, self.means, self.scales), nu
 
     def _as_inputs(self, name, X):
-        X = np.atleast_2d(np.asarray(X, dtype=np.float64))
+        X = np.atleast_2d(as_parameter(name, X))
         D = np.shape(self.means)[1] if np.ndim(self.means) == 2 else 1
         if X.ndim != 2 or X.shape[1] != D:
             remedy = "Means and scales have one column for each dimension."
@@ -374,6 +410,61 @@ class SpectralMixtureKernel(StationaryKernelMixin, Kernel):
         text = " ".join(text.split())
         smoothness = f", nu={self.nu}" if self.spectrum == "student_t" else ""
         return f"{type(self).__name__}({text}, spectrum={self.spectrum!r}{smoothness})"
+
+
+def _check_bounds(name, bounds, size, signed):
+    """Return "fixed", or the bounds as an array of shape (1, 2) or (size, 2)."""
+    if isinstance(bounds, str) and bounds == "fixed":
+        return bounds
+    try:
+        value = np.asarray(bounds, dtype=np.float64)
+    except (TypeError, ValueError):
+        value = np.zeros(0)
+    if value.shape not in ((2,), (1, 2), (size, 2)):
+        described = f"a pair of numbers, an array of shape ({size}, 2) or 'fixed'"
+        raise ValueError(invalid(name, described, bounds))
+    if not (value[..., 0] <= value[..., 1]).all() or not (signed or (value >= 0.0).all()):
+        raise ValueError(invalid(name, "ascending" if signed else "ascending and not negative", bounds))
+    return np.atleast_2d(value)
+
+
+def _in_units(name, of, values, unit):
+    """Return ``values 2^unit``, or raise ValueError where they are no normal numbers."""
+    with np.errstate(over="ignore"):
+        result = np.ldexp(values, unit)
+    if not ((result >= _LEAST) & (result <= _GREATEST)).all():
+        remedy = "Pass it in other units."
+        fault = "that vanish" if (result < _LEAST).any() else "that overflow"
+        raise ValueError(
+            invalid(name, f"of a size for which a float can hold the {of}", f"{of} {fault}", remedy)
+        )
+    return result
+
+
+def _bound(values, unit):
+    """Return ``values 2^unit``, or the nearest normal numbers."""
+    with np.errstate(over="ignore"):
+        return np.clip(np.ldexp(values, unit), _LEAST, _GREATEST)
+
+
+def _with_slopes(d, mean, scale, spectrum, nu, by_mean, by_log_scale):
+    """Return a component of weight 1; write its derivatives where there is an array for them."""
+    d = within_reach(d, scale, spectrum, nu)
+    phase = 2.0 * math.pi * mean * d
+    cos = np.cos(phase)
+    if spectrum == "gaussian":
+        squares = (math.sqrt(scale) * d) ** 2
+        envelope = np.exp(-squares)
+    else:
+        envelope = matern(d, scale, nu, 0)
+    if by_mean is not None:
+        np.sin(phase, out=by_mean)
+        by_mean *= envelope
+        by_mean *= -2.0 * math.pi * d
+    if by_log_scale is not None:
+        stretched = -squares * envelope if spectrum == "gaussian" else matern_by_log_scale(d, scale, nu)
+        np.multiply(stretched, cos, out=by_log_scale)
+    return np.multiply(envelope, cos, out=cos)
 
 
 def _products_of_others(factors):

@@ -61,9 +61,12 @@ def as_operator(operator, beta):
     elif not callable(getattr(operator, "terms", None)) or isinstance(operator, type):
         remedy = "See the notes of SpectralMixturePDE for what an operator object has."
         raise TypeError(invalid("operator", "a name or an object with terms(n_dims)", operator, remedy))
-    elif hasattr(operator, "nonlinear") != hasattr(operator, "nonlinear_derivative"):
+    elif any(
+        hasattr(operator, name) != callable(getattr(operator, other, None))
+        for name, other in (("nonlinear", "nonlinear_derivative"), ("nonlinear_derivative", "nonlinear"))
+    ):
         raise TypeError(
-            invalid("operator", "with both nonlinear and nonlinear_derivative, or neither", operator)
+            invalid("operator", "with both methods nonlinear and nonlinear_derivative, or neither", operator)
         )
     if beta is not None:
         raise ValueError(invalid("beta", 'None unless operator="advection"', beta))
@@ -73,17 +76,30 @@ def as_operator(operator, beta):
 def linear_terms(operator, grid):
     """Return the checked linear terms; coefficients are numbers, or arrays on the grid."""
     shape, found = tuple(map(len, grid)), []
-    for coefficient, orders in operator.terms(len(grid)):
-        orders = tuple(check_integer("an order of operator.terms", order, 0, 4) for order in orders)
-        if len(orders) != len(grid):
+    terms = operator.terms(len(grid))
+    if not isinstance(terms, list | tuple) or not all(
+        isinstance(t, list | tuple) and len(t) == 2 for t in terms
+    ):
+        raise TypeError(invalid("operator.terms", "a list of (coefficient, orders)", terms))
+    for coefficient, orders in terms:
+        if not isinstance(orders, list | tuple) or len(orders) != len(grid):
             raise ValueError(invalid("operator.terms", f"with {len(grid)} orders in each term", orders))
+        orders = tuple(check_integer("an order of operator.terms", order, 0, 4) for order in orders)
         if callable(coefficient):
             coefficient = coefficient(*np.meshgrid(*grid, indexing="ij", sparse=True))
-        coefficient = np.asarray(coefficient, dtype=np.float64)
-        if not np.isfinite(coefficient).all():
-            raise ValueError(invalid("operator.terms", "of finite coefficients", "NaN or infinity"))
+        coefficient = np.asarray(coefficient)
+        if coefficient.dtype.kind not in "fiu" or not np.isfinite(coefficient).all():
+            given = f"dtype {coefficient.dtype}" if coefficient.dtype.kind not in "fiu" else "NaN or infinity"
+            raise ValueError(invalid("operator.terms", "with real and finite coefficients", given))
+        try:
+            np.broadcast_to(coefficient, shape)
+        except ValueError:
+            constraint = f"with coefficients of a shape that broadcasts to {shape}"
+            raise ValueError(invalid("operator.terms", constraint, f"shape {coefficient.shape}")) from None
+        if not coefficient.any():
+            continue
         if coefficient.ndim:
-            coefficient = np.broadcast_to(coefficient, shape)
+            coefficient = np.broadcast_to(coefficient.astype(np.float64), shape)
         found.append((coefficient if coefficient.ndim else float(coefficient), orders))
     if not any(any(orders) for _, orders in found):
         raise ValueError(invalid("operator.terms", "with some derivative", found))

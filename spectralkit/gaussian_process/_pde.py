@@ -18,7 +18,7 @@ from spectralkit._core.checks import (
     warn_not_converged,
 )
 from spectralkit._core.dtypes import output_dtype_name
-from spectralkit._core.parallel import block_ranges
+from spectralkit._core.parallel import block_ranges, one_blas_thread
 from spectralkit.base import unchanged_on_error
 from spectralkit.gaussian_process._collocation import Problem, contract
 from spectralkit.gaussian_process._conditions import (
@@ -31,25 +31,31 @@ from spectralkit.gaussian_process._dictionary import Lines
 from spectralkit.gaussian_process._evidence import fit_evidence
 from spectralkit.gaussian_process._identification import (
     N_POLYNOMIALS,
-    esprit_tolerance,
     lines_of,
-    noise_variance,
+    noise_level,
     source_signals,
 )
 from spectralkit.gaussian_process._operators import as_operator, linear_terms
 from spectralkit.gaussian_process._pde_arguments import (
     checked_data,
-    checked_frequencies,
+    checked_init,
     checked_modes,
     checked_orders,
+    host_array,
     is_uniform,
 )
-from spectralkit.gaussian_process._solver import newton, solve_frame, solve_lines
+from spectralkit.gaussian_process._solver import TOL_SIGNALS, newton, solve_frame, solve_lines
 from spectralkit.gaussian_process._weights import evidence_weights
 
 # Largest change of the logarithm of a variance at which evidence is at its maximum.
 _TOL_EVIDENCE = 1e-2
 _UNIT = float(np.finfo(np.float64).eps)
+# Least standard deviation of the noise in evidence, relative to the source: with less the boundary is lost.
+_NOISE_FLOOR = 1e-8
+# Rounding errors of data, in units of their last digit: they are sums of terms.
+_ROUNDINGS = 10.0
+# Residual, relative to the terms, at which noise is no explanation.
+_NOTHING = 0.9
 # Residual above which a solution is none: what is sampled well enough leaves much less.
 _POOR = 1e-5
 # Part of the sampling frequency's half above which a line may be the image of one beyond it.
@@ -253,14 +259,21 @@ class SpectralMixturePDE(BaseEstimator):
             If Newton's method or the evidence did not converge, or if no spectrum explains the source.
         """
         with unchanged_on_error(self):
-            return self._fit(grid, source, boundary)
+            problem, noise_std = self._fit(grid, source, boundary)
+            self._warn(problem, noise_std)
+        return self
 
     def _fit(self, grid, source, boundary):
-        init, explicit = self._checked_parameters()
+        self._check_parameters()
         operator = as_operator(self.operator, self.beta)
         grid, source, boundary = checked_data(grid, source, boundary)
+        init, given = checked_init(self.init, len(grid))
         self._dtype = np.dtype(output_dtype_name("source", source.dtype))
-        x = [np.asarray(axis, dtype=np.float64) for axis in grid]
+        rounding = np.finfo(source.dtype).eps if source.dtype.kind == "f" else _UNIT
+        self._is_uniform = all(map(is_uniform, grid))
+        x = [axis.astype(np.float64) for axis in grid]
+        if self._is_uniform:  # better than single precision tells
+            x = [np.linspace(axis[0], axis[-1], len(axis)) for axis in x]
         source = source.astype(np.float64)
         types = boundary_types(self.boundary_type, len(x))
         terms = linear_terms(operator, x)
@@ -269,7 +282,6 @@ class SpectralMixturePDE(BaseEstimator):
         has_value_term = hasattr(operator, "nonlinear") or any(not any(o) for _, o in terms)
         check_determined(conditions, types, orders, operator, has_value_term)
         self._root, self._posterior, self._scale = None, None, 1.0
-        self._is_uniform = all(map(is_uniform, grid))
         if init == "esprit" and not self._is_uniform:
             given = "points that are not equally spaced"
             raise ValueError(invalid("grid", 'uniform for init="esprit"', given, 'Use init="frame".'))
@@ -283,17 +295,16 @@ class SpectralMixturePDE(BaseEstimator):
         conditions = [replace(c, values=c.values / self._scale) for c in conditions]
         problem = Problem(x, source, terms, operator, conditions)
         self._low, self._high = [p[0] for p in x], [p[-1] for p in x]
-        noise = float(self.noise_var) / self._scale**2
+        noise_std = math.sqrt(self.noise_var) / self._scale
         if init == "evidence":
-            self._fit_evidence(problem, noise)
+            self._fit_evidence(problem, noise_std, rounding)
         else:
-            self._adopt(self._solve(problem, init, explicit, math.sqrt(noise)))
+            noise_std = max(noise_std, _ROUNDINGS * rounding * problem.size)
+            self._adopt(self._solve(problem, init, given, noise_std))
             self.noise_var_ = float(self.noise_var)
-        self._warn(problem, init)
-        return self
+        return problem, noise_std
 
-    def _checked_parameters(self):
-        """Return how the spectrum is found, and the given frequencies."""
+    def _check_parameters(self):
         check_option("spectrum", self.spectrum, ("gaussian", "student_t"))
         check_integer("n_components", self.n_components, 1)
         check_integer("max_newton", self.max_newton, 1)
@@ -301,20 +312,11 @@ class SpectralMixturePDE(BaseEstimator):
         check_number("nu", self.nu, 0.0, 30.0, open_low=True)
         check_number("tol", self.tol, 0.0, 1.0, open_high=True)
         check_number("noise_var", self.noise_var, 0.0)
-        if isinstance(self.init, str):
-            check_option("init", self.init, ("esprit", "frame", "evidence"))
-            return self.init, None
-        given = self.init if isinstance(self.init, list | tuple) and np.ndim(self.init[0]) else [self.init]
-        return "given", [checked_frequencies(axis) for axis in given]
 
     def _solve(self, problem, init, given, noise_std):
         """Return the solution in given or identified lines, or in a frame."""
         newton_options = self.max_newton, self.tol
         if init == "given":
-            if len(given) not in (1, len(problem.grid)):
-                constraint = f"frequencies for each of {len(problem.grid)} dimensions"
-                raise ValueError(invalid("init", constraint, f"a list of {len(given)}"))
-            given = given * len(problem.grid) if len(given) == 1 else given
             dictionaries = [
                 Lines(x[0], x[-1], omega, np.ones(len(omega), dtype=int), N_POLYNOMIALS)
                 for x, omega in zip(problem.grid, given, strict=True)
@@ -322,7 +324,7 @@ class SpectralMixturePDE(BaseEstimator):
             return newton(problem, dictionaries, "given", *newton_options)
         modes = checked_modes(self.n_modes, problem.grid)
         # What noise leaves of the source is no reason to look further.
-        accept = max(self.tol, 2.0 * noise_std / max(rms(problem.source), 1e-300))
+        accept = max(self.tol, 2.0 * noise_std / max(problem.size, 1e-300))
         solution = None
         if init == "esprit":
             solution = solve_lines(problem, self.n_components, *newton_options, noise_std)
@@ -334,7 +336,7 @@ class SpectralMixturePDE(BaseEstimator):
     def _adopt(self, solution):
         """Take over the coefficients of a solution."""
         self._dictionaries = solution.collocation.dictionaries
-        self._change = solution.change
+        self._change = self._newton_change = solution.change
         self.coef_ = solution.coef * self._scale
         self.frequencies_ = [np.asarray(d.frequencies) for d in self._dictionaries]
         self.residual_norm_ = solution.residual
@@ -343,21 +345,23 @@ class SpectralMixturePDE(BaseEstimator):
         self.n_iter_ = solution.n_iter
         self.method_ = solution.method
 
-    def _fit_evidence(self, problem, noise):
+    def _fit_evidence(self, problem, noise_std, rounding):
         """Condition a mixture of maximal evidence on the source."""
-        known, estimated = noise, noise or noise_variance(problem.source, problem.grid[0])
-        # Below rounding nothing is told apart; and of zeros nothing is uncertain.
-        noise = max(estimated, (_UNIT * rms(problem.source)) ** 2) or 1.0
+        std = noise_std or noise_level(problem.source, problem.grid[0])
+        # Below this nothing is told apart; and of zeros nothing is uncertain.
+        std = max(std, max(_NOISE_FLOOR, _ROUNDINGS * rounding) * problem.size) or 1.0
         if len(problem.grid) == 1 and problem.is_separable and self._is_uniform:
-            self._fit_mixture(problem, known, noise)
+            with one_blas_thread():  # matrices are too small for two
+                self._fit_mixture(problem, noise_std, std)
         else:
-            self._fit_weights(problem, noise)
+            self._fit_weights(problem, std)
 
-    def _fit_mixture(self, problem, known, noise):
+    def _fit_mixture(self, problem, known_std, noise_std):
         """Condition a process of one variable on the source, by covariances."""
         (x,) = problem.grid
-        tol = esprit_tolerance(rms(problem.source), math.sqrt(noise), len(x))
-        lines = lines_of(source_signals(problem.source, 0), x, tol, self.n_components)
+        signals = source_signals(problem.source, 0, noise_std)
+        noise = noise_std / max(float(np.abs(problem.source).max()), 1e-300)
+        lines = lines_of(signals, x, TOL_SIGNALS, self.n_components, noise)
         terms = [(coefficient, order) for coefficient, (order,) in problem.terms]
         if self.spectrum == "student_t" and 2 * problem.highest >= 2.0 * self.nu:
             constraint = f"greater than the order of the operator, {problem.highest}"
@@ -371,11 +375,12 @@ class SpectralMixturePDE(BaseEstimator):
             spectrum=self.spectrum,
             nu=self.nu,
             n_components=self.n_components,
-            noise_var=known,
+            noise_var=known_std**2,
             max_iter=self.max_iter,
         )
         self._posterior = posterior
-        self._change = 0.0 if posterior.converged else np.inf
+        self._smoothness = self.nu if self.spectrum == "student_t" else np.inf
+        self._change, self._newton_change = (0.0 if posterior.converged else np.inf), 0.0
         self.frequencies_ = [np.sort(posterior.frequencies)]
         self.coef_ = posterior.coef * self._scale
         values = [c * posterior.mean(x, order) for c, order in terms]
@@ -389,21 +394,24 @@ class SpectralMixturePDE(BaseEstimator):
         self.boundary_residual_ = worst
         self.rank_ = len(posterior.coef)
         self.n_iter_ = posterior.n_iter
-        self.noise_var_ = posterior.noise_var * self._scale**2
+        self._std = math.sqrt(posterior.noise_var)
+        self.noise_var_ = float(self.noise_var) or posterior.noise_var * self._scale * self._scale
         self.method_ = "evidence"
 
-    def _fit_weights(self, problem, noise):
+    def _fit_weights(self, problem, noise_std):
         """Condition lines or modes, whichever have more evidence, on the source, by coefficients."""
-        options = self.n_components, self.max_newton, self.tol, math.sqrt(noise)
+        options = self.n_components, self.max_newton, self.tol, noise_std
         candidates = [
             solve_lines(problem, *options, uncertain=True) if self._is_uniform else None,
             solve_frame(problem, checked_modes(self.n_modes, problem.grid), *options[1:3], np.inf),
         ]
-        found = [
-            (evidence_weights(s.collocation, s.coef, noise, self.max_iter, _TOL_EVIDENCE), s)
-            for s in candidates
-            if s is not None
-        ]
+        found = []
+        for candidate in candidates:
+            if candidate is not None:
+                # What the functions cannot express is an error like noise.
+                std = max(noise_std, rms(candidate.collocation.residual(candidate.coef)[0]))
+                options = std, self.max_iter, _TOL_EVIDENCE
+                found.append((evidence_weights(candidate.collocation, candidate.coef, *options), candidate))
         posterior, solution = max(found, key=lambda pair: pair[0].log_evidence)
         collocation = solution.collocation
         self._adopt(
@@ -418,40 +426,44 @@ class SpectralMixturePDE(BaseEstimator):
             )
         )
         self._root = posterior.root * self._scale
-        self.noise_var_ = noise * self._scale**2
+        self._std, self._newton_change = noise_std, solution.change
+        self.noise_var_ = float(self.noise_var) or noise_std**2 * self._scale * self._scale
 
-    def _warn(self, problem, init):
+    def _warn(self, problem, noise_std):
         """Warn of frequencies near the limit of the sampling, and of what did not converge."""
         for axis, (x, omega) in enumerate(zip(problem.grid, self.frequencies_, strict=True)):
             limit = _ALIASING * math.pi / float(np.max(np.diff(x)))
             highest = float(np.max(np.abs(omega), initial=0.0))
-            if highest > limit and self.method_ != "frame":
+            # A frame, and a mixture that is broad, have high frequencies in any case.
+            if highest > limit and self.method_ in ("esprit", "given"):
                 warnings.warn(
                     f"dimension {axis}: the frequency {highest:.4g} is above 0.8 of half the sampling "
                     f"frequency, {limit:.4g}, and may be the image of one beyond it. Use a finer grid.",
                     AliasingWarning,
-                    stacklevel=4,
+                    stacklevel=3,
                 )
-        what = type(self).__name__
-        if init == "evidence":
-            if self._change > _TOL_EVIDENCE:
-                warnings.warn(
-                    f"{what}: the evidence still rises after max_iter={self.max_iter} iterations. Raise it.",
-                    ConvergenceWarning,
-                    stacklevel=4,
-                )
-            return
-        noise = math.sqrt(float(self.noise_var)) / self._scale / max(rms(problem.source), 1e-300)
-        error, accept = max(self.residual_norm_, self.boundary_residual_), max(_POOR, 3.0 * noise)
-        if not error <= accept:
+        what, is_evidence = f"{type(self).__name__} ({self.method_})", self.method_ == "evidence"
+        relative = (self._std if is_evidence else noise_std) / max(problem.size, 1e-300)
+        accept = max(_POOR, min(3.0 * relative, _NOTHING))
+        newton_tol = 1e-2 if is_evidence else max(self.tol, 1e-6)
+        if not max(self.residual_norm_, self.boundary_residual_) <= accept:
+            error = max(self.residual_norm_, self.boundary_residual_)
             remedy = (
                 "The grid may be too coarse, the solution not smooth, the source noisy (noise_var), or the "
                 "data of the boundary may contradict each other."
             )
-            warn_not_converged(f"{what} ({self.method_}), in its residual,", error, accept, remedy)
-        elif self._change > max(self.tol, 1e-6):
+            warn_not_converged(f"{what}, in its residual,", error, accept, remedy, depth=1)
+        elif self._newton_change > newton_tol:
             remedy = "Raise max_newton."
-            warn_not_converged(f"{what} (Newton's method)", self._change, self.tol, remedy)
+            warn_not_converged(
+                f"{what}, by Newton's method,", self._newton_change, self.tol, "Raise max_newton."
+            )
+        elif is_evidence and self._change > _TOL_EVIDENCE:
+            warnings.warn(
+                f"{what}: the evidence still rises after max_iter={self.max_iter} iterations. Raise it.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
 
     def predict(self, points, return_std=False, derivative=None):
         """
@@ -482,8 +494,8 @@ class SpectralMixturePDE(BaseEstimator):
         """
         check_is_fitted(self)
         orders = checked_orders(derivative, len(self.frequencies_))
-        if self._posterior is not None and self.spectrum == "student_t" and not orders[0] < self.nu:
-            constraint = f"of an order below nu, {self.nu:g}: there is no other derivative"
+        if self._posterior is not None and not orders[0] < self._smoothness:
+            constraint = f"of an order below nu, {self._smoothness:g}: there is no other derivative"
             raise ValueError(invalid("derivative", constraint, orders[0]))
         if check_flag("return_std", return_std) and self._root is None and self._posterior is None:
             remedy = f'It is "{self.method_}".'
@@ -497,7 +509,7 @@ class SpectralMixturePDE(BaseEstimator):
             else:
                 mean = self._scale * self._posterior.mean(axes[0], orders[0])
         else:
-            points = np.asarray(points)
+            points = host_array("points", points)
             n_dims = len(self.frequencies_)
             if points.ndim == 1 and n_dims == 1:
                 points = points[:, None]
@@ -529,9 +541,12 @@ class SpectralMixturePDE(BaseEstimator):
             ``-‖predicted - u‖ / ‖u‖``, at most 0.
         """
         check_is_fitted(self)
-        predicted, u = self.predict(grid), np.asarray(u, dtype=np.float64)
+        predicted, u = self.predict(grid), host_array("u", u)
         if u.shape != predicted.shape:
             raise ValueError(invalid("u", f"of shape {predicted.shape}, as the points", f"shape {u.shape}"))
+        if u.dtype.kind not in "fiu" or not np.isfinite(u).all():
+            given = f"dtype {u.dtype}" if u.dtype.kind not in "fiu" else "NaN or infinity"
+            raise ValueError(invalid("u", "real and finite", given))
         size = rms(u)
         return -rms(predicted - u) / size if size > 0.0 else -rms(predicted)
 
@@ -541,7 +556,7 @@ class SpectralMixturePDE(BaseEstimator):
             raise ValueError(invalid("points", f"a tuple of {len(self.frequencies_)} arrays", len(axes)))
         found = []
         for axis, (points, low, high) in enumerate(zip(axes, self._low, self._high, strict=True)):
-            points = np.asarray(points)
+            points = host_array("points", points)
             if points.ndim != 1 or points.dtype.kind not in "fiu":
                 given = f"shape {points.shape} and dtype {points.dtype}"
                 raise ValueError(invalid("points", "real and one-dimensional along each dimension", given))

@@ -9,7 +9,6 @@ from spectralkit.gaussian_process._conditions import rms
 from spectralkit.gaussian_process._dictionary import Frame
 from spectralkit.gaussian_process._identification import (
     boundary_signals,
-    esprit_tolerance,
     lines_of,
     source_signals,
 )
@@ -18,7 +17,7 @@ from spectralkit.gaussian_process._identification import (
 _RCOND_LINES, _RCOND_FRAME = 1e-14, 1e-13
 # Weakest singular value that counts, in signals free of noise. Where the equation is not linear the signals
 # are known better with each solution.
-_TOL_SIGNALS = 1e-9
+TOL_SIGNALS = 1e-9
 _TOL_ROUNDS = (1e-3, 1e-6, 1e-8, 1e-9)
 # Period of the frame over the length, and modes over points times that. A quarter is the most at which it
 # stays well-determined; fewer are cheaper, and suffice for what is resolved with room to spare.
@@ -56,17 +55,15 @@ def newton(problem, dictionaries, method, max_newton, tol, start=None):
     is_linear = problem.nonlinear is None
     change, rank, n_iter = np.inf, 0, 0
 
-    def error(C):
-        return max(collocation.residual(C)[1], collocation.boundary_residual(C))
-
-    best = np.inf if is_linear else error(C)
+    best = np.inf if is_linear else collocation.error(C)
     for n_iter in range(1, 2 if is_linear else max_newton + 1):  # noqa: B007
         step, rank = collocation.correction(C, rcond)
-        length, after = 1.0, error(C + step)
+        length, after = 1.0, collocation.error(C + step)
         while not is_linear and not after < best and length > 0.5**_HALVINGS:
             length *= 0.5
-            after = error(C + length * step)
-        if not after < best:  # as far as rounding, or the functions, go
+            after = collocation.error(C + length * step)
+        if not after < best:  # as far as rounding, or the functions, go: the residual tells
+            change = 0.0
             break
         C, best = C + length * step, after
         values = (0,) * C.ndim
@@ -95,17 +92,16 @@ def solve_lines(problem, n_lines, max_newton, tol, noise_std, *, uncertain=False
     def dictionaries(source, tol_signals, *, with_source=True):
         found = []
         for axis, x in enumerate(problem.grid):
-            signals = source_signals(source, axis, 2.0 * noise_std) if with_source else []
-            weakest = min(map(rms, signals), default=0.0)
-            noisy = max(tol_signals, esprit_tolerance(weakest, noise_std, len(x)))
+            signals = source_signals(source, axis, noise_std) if with_source else []
+            weakest = min((float(np.abs(signal).max()) for signal in signals), default=np.inf)
             signals = [*signals, *boundary_signals(problem.conditions, axis, len(x))]
-            found.append(lines_of(signals, x, noisy, n_lines, uncertain=uncertain))
+            found.append(lines_of(signals, x, tol_signals, n_lines, noise_std / weakest, uncertain=uncertain))
         unknowns = np.prod([dictionary.n_functions for dictionary in found])
-        equations = problem.source.size // 2
-        return found if unknowns <= min(_MAX_UNKNOWNS, equations) else None
+        # As many functions as points explain everything.
+        return found if unknowns <= min(_MAX_UNKNOWNS, 5 * problem.source.size // 8) else None
 
     if problem.nonlinear is None:
-        found = dictionaries(problem.source, _TOL_SIGNALS)
+        found = dictionaries(problem.source, TOL_SIGNALS)
         return found and newton(problem, found, "esprit", max_newton, tol)
     # The linear part has source - nonlinear(u) for its source, which a solution tells better than the guess
     # before. Traces on the boundary are exact from the start.

@@ -2,10 +2,17 @@
 
 import numpy as np
 
+from spectralkit._core.arrays import as_numbers
 from spectralkit._core.checks import check_integer, check_number, invalid
 from spectralkit._core.dtypes import dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host, to_host
-from spectralkit.gaussian_process._arguments import as_finite, as_parameter, check_ndim
+from spectralkit.gaussian_process._arguments import (
+    as_finite,
+    as_parameter,
+    as_result,
+    check_ndim,
+    exponent,
+)
 
 
 def sparse_spectral_weights(Phi, y, noise_var, groups, *, n_iter=40, prune=1e-6):
@@ -36,15 +43,15 @@ def sparse_spectral_weights(Phi, y, noise_var, groups, *, n_iter=40, prune=1e-6)
     Returns
     -------
     weights : array of shape (G,)
-        Prior variance of each group, labels ascending; 0 for those that were dropped. Single precision
-        where both arrays are; computed in double.
+        Prior variance of each group, labels ascending; 0 for those that were dropped. Of the dtype that
+        the arrays have in common; computed in double.
     active : array of shape (G,)
         Which groups are left, bool.
 
     Raises
     ------
     ValueError
-        If shapes do not match, or values are not finite or out of range.
+        If shapes do not match, values are not finite or out of range, or no float can hold the weights.
     TypeError
         If arrays are complex or of different libraries, or labels are no integers.
 
@@ -93,6 +100,11 @@ def sparse_spectral_weights(Phi, y, noise_var, groups, *, n_iter=40, prune=1e-6)
     labels, index = np.unique(_check_groups(groups, p), return_inverse=True)
     n_iter = check_integer("n_iter", n_iter, 1)
     prune = check_number("prune", prune, 0.0, 1.0, open_high=True)
+    # In units in which squares neither overflow nor vanish.
+    Phi_unit, y_unit = (exponent(float(xp.max(xp.abs(array)))) for array in (Phi, y))
+    Phi, y = Phi * 2.0**-Phi_unit, y * 2.0**-y_unit
+    with np.errstate(over="ignore"):  # infinite noise: nothing is left
+        noise_var = max(float(np.ldexp(noise_var, -2 * y_unit)), np.finfo(np.float64).tiny)
     A, b = Phi, y
     if n > p:  # what is orthogonal to all columns tells nothing about them
         Q, A = xp.linalg.qr(Phi)
@@ -117,16 +129,34 @@ def sparse_spectral_weights(Phi, y, noise_var, groups, *, n_iter=40, prune=1e-6)
         weights = np.divide(squares, counts, out=np.zeros(len(labels)), where=counts > 0.0)
         active &= weights > prune * weights.max()
         weights[~active] = 0.0
-    single = all(dtype_name(dtype) == "float32" for dtype in (Phi_dtype, y_dtype))
-    weights = xp.astype(from_host(weights, xp, A), xp.float32 if single else xp.float64)
-    return weights, from_host(active, xp, A)
+    with np.errstate(over="ignore"):
+        weights = np.ldexp(weights, 2 * (y_unit - Phi_unit))
+    dtype = _common_dtype(Phi_dtype, y_dtype, xp)
+    weights = as_result(from_host(weights, xp, A), xp, dtype, "Phi and y", "every weight")
+    left = weights > 0.0
+    if active.any() and not bool(xp.any(left)):
+        constraint = f"of a size for which weights are positive in {dtype_name(dtype)}"
+        raise ValueError(invalid("Phi and y", constraint, "values whose weights vanish"))
+    return weights, left
+
+
+def _common_dtype(first, second, xp):
+    """Return the dtype of results of two arrays of float dtypes."""
+    if first == second:
+        return first
+    # Neither of two half precisions holds the other.
+    return xp.float64 if xp.float64 in (first, second) else xp.float32
 
 
 def _check_groups(groups, p):
     """Return the labels on the host."""
-    labels = as_parameter("groups", groups)
+    labels = as_numbers("groups", groups)
+    if dtype_name(labels.dtype).startswith(("int", "uint")):
+        labels = np.asarray(to_host(labels))  # as they are: doubles do not hold all of them
+    else:
+        labels = as_parameter("groups", labels)
     if labels.shape != (p,):
         raise ValueError(invalid("groups", f"of shape ({p},), one for each column", f"shape {labels.shape}"))
-    if (labels != np.floor(labels)).any():
+    if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
         raise TypeError(invalid("groups", "integer labels", "fractions"))
     return labels

@@ -8,11 +8,12 @@ import scipy.special
 
 from spectralkit._core.checks import check_integer, check_number, check_option, invalid
 from spectralkit._core.namespaces import array_namespace, is_numpy
-from spectralkit.gaussian_process._arguments import as_finite, as_parameter
+from spectralkit.gaussian_process._arguments import as_finite, as_parameter, as_result
 
 SPECTRA = ("gaussian", "student_t")
 HIGHEST_ORDER = 4
 HIGHEST_NU = 30.0
+PARAMETERS = "d, weights, means and scales"
 
 # Where exp(-x²) and exp(-x) have underflown to 0.
 _GAUSSIAN_REACH, _STUDENT_REACH = 40.0, 800.0
@@ -55,7 +56,8 @@ def spectral_mixture(d, weights, means, scales, *, spectrum="gaussian", nu=2.5, 
     Raises
     ------
     ValueError
-        If shapes do not match, values are not finite or out of range, or the derivative does not exist.
+        If shapes do not match, values are not finite or out of range, or the derivative does not exist
+        or overflows.
     TypeError
         If arrays are complex, of an unsupported dtype or of different libraries, or orders are no
         integers.
@@ -105,7 +107,13 @@ def spectral_mixture(d, weights, means, scales, *, spectrum="gaussian", nu=2.5, 
         if d.ndim < 1 or d.shape[-1] != D:
             raise ValueError(invalid("d", f"of shape (..., {D}), as means has it", f"shape {tuple(d.shape)}"))
         differences = [d[..., j] for j in range(D)]
-    return xp.astype(mixture(differences, weights, means, scales, spectrum, nu, orders, xp), dtype)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = mixture(differences, weights, means, scales, spectrum, nu, orders, xp)
+    except OverflowError:  # of a power of a frequency or a scale
+        value = xp.asarray(math.inf, dtype=xp.float64)
+    what = f"the derivative of order {order}" if any(orders) else "the covariance"
+    return as_result(value, xp, dtype, PARAMETERS, what)
 
 
 def check_spectrum(spectrum, nu, xp=np):

@@ -29,11 +29,11 @@ class WeightPosterior:
     change: float
 
 
-def evidence_weights(collocation, C, noise_var, max_iter, tol):
+def evidence_weights(collocation, C, std, max_iter, tol):
     """
     Return the posterior of the coefficients under the mixture of spectra that maximises the evidence.
 
-    The equations are linearised at C. The prior variances of the coefficients are a nonnegative combination
+    The equations are linearised at C, with noise of a given standard deviation. The prior variances of the coefficients are a nonnegative combination
     of products of the spectra of the dictionaries, of weights w. MacKay's fixed point is where the gradient
     of the evidence in w vanishes: of spectrum g, prior variances s and shrinkage γ,
     ``w = w (Σ g c² / s²) / (Σ g γ / s)``. It is iterated, at the QR factorisation of twice as many rows as
@@ -41,7 +41,6 @@ def evidence_weights(collocation, C, noise_var, max_iter, tol):
     """
     A, y, outside = collocation.source_equations(C)
     y = y + A @ C.ravel()
-    std = math.sqrt(noise_var)
     largest = max([rms(collocation.apply(C, (0,) * C.ndim)), *map(abs_max, collocation.problem.conditions)])
     weight = std / (_BOUNDARY * largest) if largest > 0.0 else 1.0
     norms = np.linalg.norm(A, axis=0)
@@ -57,12 +56,12 @@ def evidence_weights(collocation, C, noise_var, max_iter, tol):
     norms[hidden] = 1.0
     flat = np.where(hidden, (_FLAT * largest) ** 2, 0.0)
     R = np.linalg.qr(np.concatenate([A / norms, y[:, None]], axis=1), mode="r") / std
-    outside = (outside / noise_var) + float(np.sum(R[len(norms) :, -1] ** 2))
+    outside = outside / std**2 + float(np.sum(R[len(norms) :, -1] ** 2))
     R, y = R[: len(norms), :-1], R[: len(norms), -1]
     spectra = functools.reduce(np.kron, [d.spectra() for d in collocation.dictionaries])
     spectra[:, hidden] = 0.0
     spectra = spectra[spectra.any(axis=1)]
-    w = np.full(len(spectra), noise_var * max(float(y @ y), 1e-300) / len(norms))
+    w = np.full(len(spectra), std**2 * max(float(y @ y), 1e-300) / len(norms))
     change, n_iter, before = np.inf, 0, np.zeros(len(norms))
     for n_iter in range(1, max_iter + 1):  # noqa: B007
         prior = w @ spectra + flat
@@ -78,7 +77,7 @@ def evidence_weights(collocation, C, noise_var, max_iter, tol):
             break
         before = c
     root, c, _, log_evidence = _posterior(R, y, w @ spectra + flat)
-    log_evidence -= 0.5 * outside
+    log_evidence -= 0.5 * outside + collocation.problem.source.size * math.log(std)
     return WeightPosterior((c / norms).reshape(C.shape), root / norms, log_evidence, n_iter, change)
 
 
@@ -92,14 +91,15 @@ def _posterior(R, y, prior):
 
     R and y are in units of the noise.
     """
-    s = np.sqrt(prior)
-    # By QR: boundary rows are too heavy to be squared. The identity keeps pruned coefficients at 0.
-    rows = np.concatenate([R * s, np.eye(len(s))])
+    # Pruned coefficients are left out, and are 0. By QR: boundary rows are too heavy to be squared.
+    active = prior > 0.0
+    s = np.sqrt(prior[active])
+    rows = np.concatenate([R[:, active] * s, np.eye(len(s))])
     right = np.concatenate([y, np.zeros(len(s))])
     T = np.linalg.qr(np.concatenate([rows, right[:, None]], axis=1), mode="r")
     T, z, left = T[: len(s), :-1], T[: len(s), -1], T[len(s), -1]
-    root = scipy.linalg.solve_triangular(T, np.diag(s), trans="T")
-    c = s * scipy.linalg.solve_triangular(T, z)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gamma = np.where(prior > 0.0, 1.0 - np.sum(root * root, axis=0) / prior, 0.0)
+    root, c, gamma = np.zeros((len(s), len(prior))), np.zeros(len(prior)), np.zeros(len(prior))
+    root[:, active] = scipy.linalg.solve_triangular(T, np.diag(s), trans="T")
+    c[active] = s * scipy.linalg.solve_triangular(T, z)
+    gamma[active] = 1.0 - np.sum(root[:, active] ** 2, axis=0) / prior[active]
     return root, c, gamma, -float(np.sum(np.log(np.abs(np.diag(T))))) - 0.5 * left**2

@@ -178,6 +178,22 @@ def test_read_only_and_strided():
     assert_array_equal(esprit(other, 1.0).singular_values, expected.singular_values)
 
 
+def test_spacings_near_the_limits():
+    y = np.cos(np.arange(40.0))
+    for spacing in (1e-308, 1e-300, 1e300):
+        assert_allclose(esprit(y, spacing).frequencies * spacing, [1.0])
+    for signals, spacing in ((y, 1e-320), (y.astype(np.float32), 1e-40)):
+        with pytest.raises(ValueError, match="spacing must be of a size for which every frequency"):
+            esprit(signals, spacing)
+
+
+@pytest.mark.parametrize("scale", [5e-320, 1e-310, 1e308, 1.5e308])
+def test_complex_signals_near_the_limits(scale):
+    """Their moduli and inverses overflow."""
+    y = scale * np.exp(1j * np.arange(40.0) + 0.7j)
+    assert_allclose(esprit(y, 1.0, tol=1e-2).frequencies, [1.0], atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [

@@ -83,6 +83,15 @@ def test_dtypes_and_layouts():
     assert_array_equal(fourier_extension(other, 7, 2.0), fourier_extension(x, 7, 2.0))
 
 
+def test_overflow():
+    with pytest.raises(ValueError, match=r"x must be smaller; got 1e\+308"):
+        fourier_extension(np.array([0.0, -1e308]), 300, 0.1)
+    assert_array_equal(fourier_extension([1e308], 0, 1e-320), [[1.0]])
+    for dtype, order in ((np.float16, 3), (np.float32, 30)):
+        with pytest.raises(ValueError, match=f"order must be .* finite in {dtype.__name__}; got {order}"):
+            fourier_extension(np.array([0.3], dtype=dtype), 50, 1.0, order=order)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [

@@ -1,6 +1,7 @@
 """The kernel in scikit-learn's Gaussian processes: gradients, anatomy, and what it predicts."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
-from spectralkit.gaussian_process import SpectralMixtureKernel, spectral_mixture
+from spectralkit.gaussian_process import SpectralMixtureKernel, _kernel, spectral_mixture
 
 KINDS = [("gaussian", 2.5), *(("student_t", nu) for nu in (0.3, 0.5, 1.0, 1.5, 2.5, 3.7))]
 SHAPES = [((3,), (3,)), ((3,), (3, 1)), ((2,), (2, 3)), ((2, 3), (2, 3)), ((1, 2), (1, 2))]
@@ -264,6 +265,146 @@ def test_errors_of_inputs():
     with pytest.raises(ValueError, match="weights must be positive"):
         zero.theta  # noqa: B018
     assert SpectralMixtureKernel([0.0], [0.0], [1.0], weights_bounds="fixed").n_dims == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "match"),
+    [
+        (None, TypeError, "must be of a real"),
+        ([["a"]], TypeError, "must be of a real"),
+        ([[1j]], TypeError, "must be real"),
+        ([[np.nan]], ValueError, "must be finite"),
+        ([[np.inf], [0.0]], ValueError, "must be finite"),
+    ],
+)
+def test_inputs_that_are_no_finite_numbers(value, error, match):
+    kernel = SpectralMixtureKernel([1.0], [0.0], [1.0])
+    for call in (kernel, kernel.diag, lambda X: kernel(X, eval_gradient=True)):
+        with pytest.raises(error, match=f"X {match}"):
+            call(value)
+    if value is not None:
+        with pytest.raises(error, match=f"Y {match}"):
+            kernel([[0.0]], value)
+
+
+def test_distances_that_overflow():
+    X = [[1e308], [-1e308]]
+    K, gradient = SpectralMixtureKernel([1.0], [0.5], [1.0])(X, eval_gradient=True)
+    assert_array_equal(K, np.eye(2))
+    assert np.isfinite(gradient).all()
+    wave = SpectralMixtureKernel([1.0], [0.5], [0.0], scales_bounds="fixed")
+    for eval_gradient in (False, True):
+        with pytest.raises(ValueError, match="X, weights, means and scales must be of a size"):
+            wave(X, eval_gradient=eval_gradient)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "match"),
+    [
+        ((1, 2, 3), r"pair of numbers, an array of shape \(2, 2\) or 'fixed'; got \(1, 2, 3\)"),
+        (((0, 1), (0, 1), (0, 1)), "pair of numbers"),
+        ("free", "pair of numbers"),
+        (None, "pair of numbers"),
+        ((1j, 2), "pair of numbers"),
+        (((0, 1), 2), "pair of numbers"),
+        ((2, 1), "ascending"),
+        ((np.nan, 1), "ascending"),
+    ],
+)
+@pytest.mark.parametrize("name", ["weights_bounds", "means_bounds", "scales_bounds"])
+def test_errors_of_bounds(name, bounds, match):
+    kernel = SpectralMixtureKernel([1.0, 1.0], [1.0, 2.0], [1.0, 1.0], **{name: bounds})
+    for call in (lambda: kernel.bounds, lambda: kernel.theta):
+        with pytest.raises(ValueError, match=f"{name} must be .*{match}"):
+            call()
+
+
+def test_bounds_at_zero_and_below():
+    kernel = SpectralMixtureKernel([1.0], [1.0], [1.0], weights_bounds=(0, 1), means_bounds=(-1, 1))
+    assert_allclose(kernel.bounds[[0, 2]], [[-1, 1], [-np.inf, 0]])
+    with pytest.raises(ValueError, match="scales_bounds must be ascending and not negative"):
+        SpectralMixtureKernel([1.0], [1.0], [1.0], scales_bounds=(-1, 1)).bounds  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("theta", "match"),
+    [
+        (np.zeros(5), "theta must be of 6 hyperparameters; got 5 of them"),
+        (np.zeros(7), "theta must be of 6 hyperparameters; got 7 of them"),
+        (np.zeros((6, 1)), r"got shape \(6, 1\)"),
+        (0.0, r"got shape \(\)"),
+        ([9.0, 9.0, 1.0, 1.0, 1.0, np.nan], "theta must be of finite weights"),
+        ([9.0, 9.0, 1.0, 1.0, 1.0, 1e4], "theta must be of finite weights"),
+    ],
+)
+def test_a_theta_that_fails_changes_nothing(theta, match):
+    kernel = SpectralMixtureKernel([1.0, 2.0], [0.0, 3.0], [0.5, 4.0])
+    before = kernel.theta
+    with pytest.raises(ValueError, match=match):
+        kernel.theta = theta
+    assert_array_equal(kernel.theta, before)
+
+
+@pytest.mark.parametrize(("weights_shape", "shape"), SHAPES)
+@pytest.mark.parametrize("fixed", [(), ("means",), ("scales", "weights")])
+def test_blocks_of_rows(monkeypatch, weights_shape, shape, fixed):
+    kernel = random_kernel(weights_shape, shape, **{f"{name}_bounds": "fixed" for name in fixed})
+    X = inputs(kernel, 11)
+    K, gradient = kernel(X, eval_gradient=True)
+    for elements in (1, 4 * 11 * np.size(kernel.means)):
+        monkeypatch.setattr(_kernel, "_GRADIENT_ELEMENTS", elements)
+        found = kernel(X, eval_gradient=True)
+        assert_allclose(found[0], K, rtol=1e-14, atol=1e-15)
+        assert_allclose(found[1], gradient, rtol=1e-13, atol=1e-14)
+    empty = kernel(X[:0], eval_gradient=True)
+    assert empty[0].shape == (0, 0)
+    assert empty[1].shape == (0, 0, kernel.n_dims)
+
+
+@pytest.mark.parametrize(("weights_shape", "shape"), [((3,), (3,)), ((2, 3), (2, 3))])
+def test_memory_of_the_gradient(weights_shape, shape):
+    """That of the gradient, of the matrix, and of some rows."""
+    kernel = random_kernel(weights_shape, shape)
+    X = inputs(kernel, 600)
+    tracemalloc.start()
+    _, gradient = kernel(X, eval_gradient=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 1.25 * gradient.nbytes
+
+
+@pytest.mark.parametrize("D", [1, 2, 3])
+@pytest.mark.parametrize("size", [1e-150, 1e-100, 1e100, 1e150])
+def test_from_data_far_from_one(D, size):
+    X = np.random.default_rng(0).uniform(0, 3, (80, D))
+    y = np.sin(7 * X[:, 0]) + 0.1 * X[:, -1]
+    power = 2.0 ** np.round(np.log2(size))
+    expected = SpectralMixtureKernel.from_data(X, y, 2)
+    found = SpectralMixtureKernel.from_data(X, power * y, 2)
+    assert_allclose(found.weights, expected.weights * power ** (2 / D), rtol=1e-10)
+    assert_allclose(found.means, expected.means, rtol=1e-10)
+    found = SpectralMixtureKernel.from_data(power * X, y, 2)
+    assert_allclose(found.means, expected.means / power, rtol=1e-10)
+    assert_allclose(found.scales, expected.scales / power / power, rtol=1e-10)
+    assert ((found.bounds[:, 0] <= found.theta) & (found.theta <= found.bounds[:, 1])).all()
+    assert np.isfinite(found.bounds).all()
+
+
+@pytest.mark.parametrize("size", [1e-310, 1e-300, 1e300])
+def test_from_data_that_no_kernel_holds(size):
+    X = np.linspace(0.0, 5.0, 50)[:, None]
+    y = np.sin(7 * X[:, 0])
+    fault = "overflow" if size < 1 else "vanish"
+    with pytest.raises(ValueError, match=f"X must be of a size .* got .* that {fault}"):
+        SpectralMixtureKernel.from_data(size * X, y, 1)
+    fault = "vanish" if size < 1 else "overflow"
+    with pytest.raises(ValueError, match=f"y must be of a size .* got weights that {fault}"):
+        SpectralMixtureKernel.from_data(X, size * y, 1)
+    with pytest.raises(ValueError, match="got a constant"):
+        SpectralMixtureKernel.from_data(X, np.full(50, size), 1)
+    if size > 1e-308:
+        kernel = SpectralMixtureKernel.from_data(size * X, y, 1, spectrum="student_t")
+        assert_allclose(kernel.scales * size, 0.2)
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,57 @@ def test_dtypes_and_layouts():
     assert_array_equal(other, Phi)
 
 
+@pytest.mark.parametrize("power", [-520, -490, 490, 520])
+def test_scales_whose_squares_are_out_of_range(power):
+    rng = np.random.default_rng(0)
+    Phi, groups = rng.standard_normal((50, 6)), [0, 0, 1, 1, 2, 2]
+    y = Phi[:, 0] * 2 + 0.1 * rng.standard_normal(50)
+    expected = sparse_spectral_weights(Phi, y, 0.01, groups)[0]
+    scale = 2.0**power
+    # In both it is the ratio that counts; the noise is a number in each.
+    noise_var = min(max(0.01 * scale * scale, 1e-320), 1e300)
+    found = sparse_spectral_weights(Phi * scale, y * scale, noise_var, groups)[0]
+    assert_allclose(found[0], expected[0], rtol=1e-2)
+    if abs(power) < 500:
+        for other in (
+            sparse_spectral_weights(Phi, y * scale, 0.01 * scale**2, groups)[0] / scale / scale,
+            sparse_spectral_weights(Phi / scale, y, 0.01, groups)[0] / scale / scale,
+        ):
+            assert_allclose(other, expected, rtol=1e-9, atol=1e-12)
+    elif power > 0:
+        for Phi_scale, y_scale in ((1.0, scale), (1.0 / scale, 1.0)):
+            with pytest.raises(ValueError, match="every weight is finite in float64"):
+                sparse_spectral_weights(Phi * Phi_scale, y * y_scale, 0.01, groups)
+
+
+def test_weights_that_vanish():
+    Phi, y = np.eye(3, dtype=np.float32) * np.float32(1e18), np.full(3, 1e-18, np.float32)
+    with pytest.raises(ValueError, match=r"weights are positive in float32; got .* vanish"):
+        sparse_spectral_weights(Phi, y, 1e-40, range(3))
+
+
+def test_half_precision():
+    x = np.linspace(0, 2.0, 300)
+    Phi, y = dictionary(x).astype(np.float16), np.sin(33 * x).astype(np.float16)
+    weights, active = sparse_spectral_weights(Phi, y, 1e-3, GROUPS, prune=1e-3)
+    assert weights.dtype == np.float16
+    assert_array_equal(LINES[active], [33])
+    assert_array_equal(weights > 0, active)
+    assert sparse_spectral_weights(Phi, y.astype("f4"), 1e-3, GROUPS, n_iter=1)[0].dtype == np.float32
+    assert sparse_spectral_weights(Phi.astype("f8"), y, 1e-3, GROUPS, n_iter=1)[0].dtype == np.float64
+    with pytest.raises(ValueError, match="every weight is finite in float16"):
+        sparse_spectral_weights(Phi, 1000 * y, 1e-3, GROUPS)
+
+
+@pytest.mark.parametrize("first", [2**53, -(2**62), 2**63])
+def test_labels_that_doubles_do_not_tell_apart(first):
+    Phi = np.random.default_rng(0).standard_normal((20, 3))
+    expected = sparse_spectral_weights(Phi, Phi[:, 0], 0.01, range(3))
+    found = sparse_spectral_weights(Phi, Phi[:, 0], 0.01, [first, first + 1, first + 2])
+    for a, b in zip(found, expected, strict=True):
+        assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [

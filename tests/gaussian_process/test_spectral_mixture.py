@@ -192,6 +192,25 @@ def test_dtypes_and_layouts():
 
 
 @pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (dict(spectrum="student_t", scales=[1e150], order=4), "order 4 is finite in float64"),
+        (dict(scales=[1e300], order=4), "derivative of order 4 is finite in float64"),
+        (dict(means=[1e300], order=4), "derivative of order 4 is finite in float64"),
+        (dict(means=[1e300], d=[1e300], scales=[0.0]), "covariance is finite in float64"),
+        (dict(weights=[1e308, 1e308], means=[0.0, 0.0], scales=[0.0, 0.0]), "covariance"),
+        (dict(d=np.zeros(2, np.float16), weights=[1e5]), "covariance is finite in float16"),
+        (dict(d=np.zeros(2, np.float32), means=[1e10], order=4), "order 4 is finite in float32"),
+    ],
+)
+def test_overflow(change, what):
+    arguments = dict(d=[0.0, 1.0], weights=[1.0], means=[1.0], scales=[1.0]) | change
+    first = [arguments.pop(name) for name in ("d", "weights", "means", "scales")]
+    with pytest.raises(ValueError, match=f"must be of a size for which the .*{what}"):
+        spectral_mixture(*first, **arguments)
+
+
+@pytest.mark.parametrize(
     ("change", "error", "match"),
     [
         (dict(weights=[-1.0, 1.0]), ValueError, "weights must be non-negative; got -1.0"),
