@@ -173,8 +173,9 @@ class Collocation:
             block = np.concatenate([block, left[rows].reshape(-1, 1)], axis=1)
             # Their squares are summed.
             if not np.abs(block).max() < 1e150:
-                constraint = "below 1e150 in all terms at every step of Newton's method"
-                raise ValueError(invalid("operator", constraint, "larger or undefined values", "Scale u."))
+                name = "operator.terms" if problem.nonlinear is None else "operator.nonlinear"
+                constraint = "defined and below 1e150 at every step of Newton's method"
+                raise ValueError(invalid(name, constraint, "other values", "Scale u."))
             reduced = np.concatenate([reduced, block])
             if len(reduced) > reduced.shape[1]:
                 reduced = np.linalg.qr(reduced, mode="r")

@@ -1,5 +1,7 @@
 """Differential operators: linear terms, and a nonlinear one with its derivative."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from spectralkit._core.checks import check_integer, check_number, invalid
@@ -77,9 +79,8 @@ def linear_terms(operator, grid):
     """Return the checked linear terms; coefficients are numbers, or arrays on the grid."""
     shape, found = tuple(map(len, grid)), []
     terms = operator.terms(len(grid))
-    if not isinstance(terms, list | tuple) or not all(
-        isinstance(t, list | tuple) and len(t) == 2 for t in terms
-    ):
+    terms = list(terms) if isinstance(terms, Iterable) else [terms]
+    if not all(isinstance(term, list | tuple) and len(term) == 2 for term in terms):
         raise TypeError(invalid("operator.terms", "a list of (coefficient, orders)", terms))
     for coefficient, orders in terms:
         if not isinstance(orders, list | tuple) or len(orders) != len(grid):

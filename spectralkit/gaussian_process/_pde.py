@@ -52,8 +52,8 @@ _TOL_EVIDENCE = 1e-2
 _UNIT = float(np.finfo(np.float64).eps)
 # Least standard deviation of the noise in evidence, relative to the source: with less the boundary is lost.
 _NOISE_FLOOR = 1e-8
-# Rounding errors of data, in units of their last digit: they are sums of terms.
-_ROUNDINGS = 10.0
+# Rounding errors of data in double precision: of a sine they grow with its argument.
+_ROUNDINGS = 100.0
 # Residual, relative to the terms, at which noise is no explanation.
 _NOTHING = 0.9
 # Residual above which a solution is none: what is sampled well enough leaves much less.
@@ -269,7 +269,8 @@ class SpectralMixturePDE(BaseEstimator):
         grid, source, boundary = checked_data(grid, source, boundary)
         init, given = checked_init(self.init, len(grid))
         self._dtype = np.dtype(output_dtype_name("source", source.dtype))
-        rounding = np.finfo(source.dtype).eps if source.dtype.kind == "f" else _UNIT
+        unit = np.finfo(source.dtype).eps if source.dtype.kind == "f" else _UNIT
+        rounding = max(4.0 * float(unit), _ROUNDINGS * _UNIT)
         self._is_uniform = all(map(is_uniform, grid))
         x = [axis.astype(np.float64) for axis in grid]
         if self._is_uniform:  # better than single precision tells
@@ -299,7 +300,7 @@ class SpectralMixturePDE(BaseEstimator):
         if init == "evidence":
             self._fit_evidence(problem, noise_std, rounding)
         else:
-            noise_std = max(noise_std, _ROUNDINGS * rounding * problem.size)
+            noise_std = max(noise_std, rounding * problem.size)
             self._adopt(self._solve(problem, init, given, noise_std))
             self.noise_var_ = float(self.noise_var)
         return problem, noise_std
@@ -349,7 +350,7 @@ class SpectralMixturePDE(BaseEstimator):
         """Condition a mixture of maximal evidence on the source."""
         std = noise_std or noise_level(problem.source, problem.grid[0])
         # Below this nothing is told apart; and of zeros nothing is uncertain.
-        std = max(std, max(_NOISE_FLOOR, _ROUNDINGS * rounding) * problem.size) or 1.0
+        std = max(std, max(_NOISE_FLOOR, rounding) * problem.size) or 1.0
         if len(problem.grid) == 1 and problem.is_separable and self._is_uniform:
             with one_blas_thread():  # matrices are too small for two
                 self._fit_mixture(problem, noise_std, std)

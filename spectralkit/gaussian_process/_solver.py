@@ -1,6 +1,7 @@
 """Solutions of differential equations in sparse lines or a frame: which functions, and Newton's method."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +20,8 @@ _RCOND_LINES, _RCOND_FRAME = 1e-14, 1e-13
 # are known better with each solution.
 TOL_SIGNALS = 1e-9
 _TOL_ROUNDS = (1e-3, 1e-6, 1e-8, 1e-9)
+# Error at which another round would find rounding.
+_ROUNDING = 1e-12
 # Period of the frame over the length, and modes over points times that. A quarter is the most at which it
 # stays well-determined; fewer are cheaper, and suffice for what is resolved with room to spare.
 STRETCH, _FEW_MODES, MANY_MODES = 1.5, 0.15, 0.25
@@ -88,17 +91,26 @@ def solve_lines(problem, n_lines, max_newton, tol, noise_std, *, uncertain=False
 
     With ``uncertain`` there are functions for what noise leaves open.
     """
+    # As many functions as points explain everything; and there is a limit to what is solved in seconds.
+    unknowns = min(_FRAME_UNKNOWNS if uncertain else _MAX_UNKNOWNS, 5 * problem.source.size // 8)
 
     def dictionaries(source, tol_signals, *, with_source=True):
-        found = []
+        all_signals = []
         for axis, x in enumerate(problem.grid):
             signals = source_signals(source, axis, noise_std) if with_source else []
-            weakest = min((float(np.abs(signal).max()) for signal in signals), default=np.inf)
-            signals = [*signals, *boundary_signals(problem.conditions, axis, len(x))]
-            found.append(lines_of(signals, x, tol_signals, n_lines, noise_std / weakest, uncertain=uncertain))
-        unknowns = np.prod([dictionary.n_functions for dictionary in found])
-        # As many functions as points explain everything.
-        return found if unknowns <= min(_MAX_UNKNOWNS, 5 * problem.source.size // 8) else None
+            noise = noise_std / min((float(np.abs(signal).max()) for signal in signals), default=np.inf)
+            traces = boundary_signals(problem.conditions, axis, len(x))
+            all_signals.append(([*signals, *traces], x, noise))
+        most = n_lines
+        while most > 0:
+            found = [
+                lines_of(signals, x, tol_signals, most, noise, uncertain=uncertain)
+                for signals, x, noise in all_signals
+            ]
+            if math.prod(dictionary.n_functions for dictionary in found) <= unknowns:
+                return found
+            most //= 2  # the strongest only: the residual tells if they do
+        return None
 
     if problem.nonlinear is None:
         found = dictionaries(problem.source, TOL_SIGNALS)
@@ -117,8 +129,8 @@ def solve_lines(problem, n_lines, max_newton, tol, noise_std, *, uncertain=False
         now = newton(problem, found, "esprit", max_newton, tol, start)
         if best is not None and now.error >= best.error:
             break
-        best = now
-        if now.error <= tol:
+        best = now if best is None else replace(now, n_iter=best.n_iter + now.n_iter)
+        if now.error <= _ROUNDING:
             break
         source = problem.source - problem.nonlinear(now.collocation.apply(now.coef, (0,) * now.coef.ndim))
     return best

@@ -33,11 +33,11 @@ def evidence_weights(collocation, C, std, max_iter, tol):
     """
     Return the posterior of the coefficients under the mixture of spectra that maximises the evidence.
 
-    The equations are linearised at C, with noise of a given standard deviation. The prior variances of the coefficients are a nonnegative combination
-    of products of the spectra of the dictionaries, of weights w. MacKay's fixed point is where the gradient
-    of the evidence in w vanishes: of spectrum g, prior variances s and shrinkage γ,
-    ``w = w (Σ g c² / s²) / (Σ g γ / s)``. It is iterated, at the QR factorisation of twice as many rows as
-    coefficients each, until the fit moves by less than ``tol`` of its standard deviation.
+    The equations are linearised at C, with noise of a given standard deviation. The prior variances of the
+    coefficients are a nonnegative combination of products of the spectra of the dictionaries, of weights w.
+    MacKay's fixed point is where the gradient of the evidence in w vanishes: of spectrum g, prior variances s
+    and shrinkage γ, ``w = w (Σ g c² / s²) / (Σ g γ / s)``. It is iterated, at the QR factorisation of twice
+    as many rows as coefficients each, until the fit moves by less than ``tol`` of its standard deviation.
     """
     A, y, outside = collocation.source_equations(C)
     y = y + A @ C.ravel()

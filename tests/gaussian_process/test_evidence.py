@@ -53,7 +53,7 @@ def coverage(found):
 @pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_coverage(name, ratio):
-    found = fits(name, ratio, 48)
+    found = fits(name, ratio, 32)
     assert 0.90 <= coverage(found) <= 0.99
     assert 0.7 <= np.mean([fit.noise for fit in found]) <= 1.3
     bound = {"waves": 1.0, "hill": 4.0, "square": 1.0}[name] / ratio
@@ -64,17 +64,17 @@ def test_coverage(name, ratio):
 @pytest.mark.parametrize("name", ["waves", "hill"])
 def test_coverage_of_half_the_bands(name):
     """The same draws tell bands that are too narrow."""
-    found = fits(name, 100.0, 48, widen=0.5)
+    found = fits(name, 100.0, 32, widen=0.5)
     assert coverage(found) < 0.85
 
 
 def test_coverage_in_two_dimensions():
-    """And of a quarter of the noise the bands are half as wide, which is seen."""
+    """Half the bands, and bands for four times the noise, are told from those that are right."""
     found = fits("square", 100.0, 12)
     assert 0.90 <= coverage(found) <= 0.99
     assert all(0.7 <= fit.noise <= 1.3 for fit in found)
     assert max(fit.error for fit in found) <= 5e-3
-    assert coverage(fits("square", 100.0, 3, known=0.25)) < 0.85
+    assert coverage(fits("square", 100.0, 12, widen=0.5)) < 0.85
     assert coverage(fits("square", 100.0, 8, known=16.0)) > 0.99
 
 

