@@ -88,7 +88,8 @@ class SpectralMixturePDE(BaseEstimator):
         Shape of the lines of the prior, as in `spectral_mixture`; it matters to ``init="evidence"`` in one
         dimension.
     n_components : int, default=30
-        Lines of the prior; and the largest number of lines that are identified in each dimension.
+        Largest number of lines: of those identified in each dimension, and of the prior besides a smooth
+        background.
     init : {"esprit", "frame", "evidence"} or sequence, default="esprit"
         How the spectrum is found. "esprit" identifies lines and falls back to "frame" where they leave a
         larger residual; "frame" takes equally spaced modes; "evidence" maximises the marginal likelihood. An
@@ -100,7 +101,8 @@ class SpectralMixturePDE(BaseEstimator):
     tol : float, default=1e-10
         Relative size of Newton's last step, and the residual at which no other spectrum is tried.
     noise_var : float, default=0.0
-        Variance of the noise of the source. With "evidence" 0 means that it is estimated.
+        Variance of the noise of the source: what is no larger is not identified. With "evidence" 0 means
+        that it is estimated.
     random_state : int, RandomState instance or None, default=None
         Not used: nothing here is random.
     boundary_type : str or sequence of str, default="dirichlet"
@@ -134,11 +136,6 @@ class SpectralMixturePDE(BaseEstimator):
     noise_var_ : float
         Variance of the noise of the source, given or estimated.
 
-    Raises
-    ------
-    ValueError, TypeError
-        By ``fit`` and ``predict``, see there.
-
     See Also
     --------
     esprit : Frequencies of signals.
@@ -168,8 +165,8 @@ class SpectralMixturePDE(BaseEstimator):
 
     **Operators.** An object with ``terms(n_dims)``, which returns ``(coefficient, orders)`` for each linear
     term, the orders of the derivative one for each dimension and the coefficient a number or a function of
-    the coordinates; and for an equation that is not linear ``nonlinear(u)`` and ``nonlinear_derivative(u)``,
-    which are added.
+    the coordinates; up to order 2, as faces state one value each, or 4 in periodic dimensions; and for an
+    equation that is not linear ``nonlinear(u)`` and ``nonlinear_derivative(u)``, which are added.
 
     References
     ----------
@@ -436,7 +433,8 @@ class SpectralMixturePDE(BaseEstimator):
             limit = _ALIASING * math.pi / float(np.max(np.diff(x)))
             highest = float(np.max(np.abs(omega), initial=0.0))
             # A frame, and a mixture that is broad, have high frequencies in any case.
-            if highest > limit and self.method_ in ("esprit", "given"):
+            is_sharp = self._posterior is None and isinstance(self._dictionaries[axis], Lines)
+            if highest > limit and is_sharp:
                 warnings.warn(
                     f"dimension {axis}: the frequency {highest:.4g} is above 0.8 of half the sampling "
                     f"frequency, {limit:.4g}, and may be the image of one beyond it. Use a finer grid.",
@@ -456,9 +454,8 @@ class SpectralMixturePDE(BaseEstimator):
             warn_not_converged(f"{what}, in its residual,", error, accept, remedy, depth=1)
         elif self._newton_change > newton_tol:
             remedy = "Raise max_newton."
-            warn_not_converged(
-                f"{what}, by Newton's method,", self._newton_change, self.tol, "Raise max_newton."
-            )
+            reached = self._newton_change
+            warn_not_converged(f"{what}, by Newton's method,", reached, self.tol, remedy, depth=1)
         elif is_evidence and self._change > _TOL_EVIDENCE:
             warnings.warn(
                 f"{what}: the evidence still rises after max_iter={self.max_iter} iterations. Raise it.",
@@ -501,6 +498,17 @@ class SpectralMixturePDE(BaseEstimator):
         if check_flag("return_std", return_std) and self._root is None and self._posterior is None:
             remedy = f'It is "{self.method_}".'
             raise ValueError(invalid("return_std", 'False unless fitted with init="evidence"', True, remedy))
+        with np.errstate(over="ignore", invalid="ignore"):
+            shape, columns, mean = self._evaluated(points, orders, return_std)
+        mean = self._cast(mean).reshape(shape)
+        if not return_std:
+            return mean
+        with np.errstate(over="ignore", invalid="ignore"):
+            std = self._std_at_points(columns, orders)
+        return mean, self._cast(std).reshape(shape)
+
+    def _evaluated(self, points, orders, return_std):
+        """Return the shape of what is asked for, columns of coordinates, and the mean."""
         if isinstance(points, tuple):
             axes = self._checked_points(points)
             shape = tuple(map(len, axes))
@@ -519,11 +527,7 @@ class SpectralMixturePDE(BaseEstimator):
                 raise ValueError(invalid("points", constraint, f"shape {points.shape}"))
             columns = self._checked_points(tuple(points.T))
             shape, mean = (len(points),), self._at_points(columns, orders)
-        mean = mean.astype(self._dtype, copy=False).reshape(shape)
-        if not return_std:
-            return mean
-        std = self._std_at_points(columns, orders)
-        return mean, std.astype(self._dtype, copy=False).reshape(shape)
+        return shape, columns, mean
 
     def score(self, grid, u):
         """
@@ -550,6 +554,15 @@ class SpectralMixturePDE(BaseEstimator):
             raise ValueError(invalid("u", "real and finite", given))
         size = rms(u)
         return -rms(predicted - u) / size if size > 0.0 else -rms(predicted)
+
+    def _cast(self, values):
+        """Return values in the dtype of the source."""
+        with np.errstate(over="ignore"):
+            values = values.astype(self._dtype, copy=False)
+        if not np.isfinite(values).all():
+            remedy = "Scale the source, or ask for a lower derivative."
+            raise ValueError(invalid("values", f"within the range of {self._dtype}", "larger ones", remedy))
+        return values
 
     def _checked_points(self, axes):
         """Return coordinates in double precision; outside the box the equation says nothing."""
