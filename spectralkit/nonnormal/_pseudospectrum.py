@@ -163,7 +163,9 @@ class _Sweeps:
             if not alive.size:
                 break
             # A mask leaves columns contiguous: to compiled code another type, compiled again.
-            shifts, Q, P, alpha, beta = (np.ascontiguousarray(M[:, kept]) for M in (shifts, Q, P, alpha, beta))
+            shifts, Q, P, alpha, beta = (
+                np.ascontiguousarray(M[:, kept]) for M in (shifts, Q, P, alpha, beta)
+            )
             theta, residual = theta[kept], residual[kept]
         return sigma
 
