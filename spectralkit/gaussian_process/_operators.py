@@ -59,6 +59,8 @@ def as_operator(operator, beta):
             raise ValueError(invalid("operator", f"one of {options} or an operator object", operator))
         if operator == "advection":
             remedy = "It is the speed along the first dimension."
+            if beta is None:
+                raise ValueError(invalid("beta", 'a number with operator="advection"', None, remedy))
             return Advection(check_number("beta", beta, remedy=remedy))
     elif not callable(getattr(operator, "terms", None)) or isinstance(operator, type):
         remedy = "See the notes of SpectralMixturePDE for what an operator object has."

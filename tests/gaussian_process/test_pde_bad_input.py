@@ -191,7 +191,7 @@ def test_parameters(options, error, match):
 @pytest.mark.parametrize(
     ("beta", "error"),
     [
-        (None, TypeError),
+        (None, ValueError),
         ("fast", TypeError),
         (np.nan, ValueError),
         (np.inf, ValueError),
