@@ -322,7 +322,7 @@ def failures():
     yield {}, (grid1, changed(source1, np.nan), boundary1), ValueError
     yield {}, (grid1, source1, None), ValueError
     yield {"operator": "heat"}, (grid1, source1, boundary1), ValueError
-    yield {"operator": "advection"}, (grid1, source1, boundary1), TypeError
+    yield {"operator": "advection"}, (grid1, source1, boundary1), ValueError
     yield {"init": "frame", "n_modes": 1000}, (grid2, source2, boundary2), ValueError
     yield {"init": "evidence"}, (grid2, source2, changed(boundary2, np.nan, 3)), ValueError
     late = Known((sine(0.9 * np.pi * 59),))
