@@ -28,6 +28,7 @@ class Problem:
         self.slope = None if is_linear else self._wrapped(operator, "nonlinear_derivative")
         self.is_separable = self.nonlinear is None and all(isinstance(c, float) for c, _ in terms)
         self.highest = max(max(orders) for _, orders in terms)
+        self.lengths = [x[-1] - x[0] for x in grid]
 
     def _wrapped(self, operator, name):
         """Return a method of an operator with its values checked; they may be beyond the largest number."""
@@ -46,15 +47,16 @@ class Problem:
     @functools.cached_property
     def size(self):
         """How large the source is, or would be for a smooth solution as large as the boundary data."""
-        largest, lengths = 0.0, [x[-1] - x[0] for x in self.grid]
+        largest = 0.0
         for condition in self.conditions:
-            order = max(order for _, order, _ in condition.pieces)
-            largest = max(largest, rms(condition.values) * lengths[condition.axis] ** order)
-        smooth = [
-            float(np.abs(c).max()) * largest / math.prod(n**k for n, k in zip(lengths, orders, strict=True))
-            for c, orders in self.terms
-        ]
-        return max(rms(self.source), *smooth)
+            largest = max(largest, rms(condition.values) * self.lengths[condition.axis] ** condition.order)
+        return max(rms(self.source), *(self.smooth_size(term, largest) for term in self.terms))
+
+    def smooth_size(self, term, largest):
+        """Return how large a linear term is for a solution of a size that varies over the whole box."""
+        coefficient, orders = term
+        product = math.prod(n**order for n, order in zip(self.lengths, orders, strict=True))
+        return float(np.abs(coefficient).max()) * largest / product
 
 
 class Collocation:
@@ -92,14 +94,12 @@ class Collocation:
         problem = self.problem
         left, scale = problem.source.copy(), rms(problem.source)
         values = self.apply(C, (0,) * len(self.shape))
-        lengths = [x[-1] - x[0] for x in problem.grid]
         with np.errstate(over="ignore", invalid="ignore"):
             for coefficient, orders in problem.terms:
                 term = coefficient * self.apply(C, orders)
                 left -= term
-                # A constant has derivatives of zero, up to rounding that is relative to this.
-                smooth = rms(values) / math.prod(n**k for n, k in zip(lengths, orders, strict=True))
-                scale = max(scale, rms(term), np.abs(coefficient).max() * smooth)
+                # A constant has derivatives of zero, up to rounding that is relative to the last of these.
+                scale = max(scale, rms(term), problem.smooth_size((coefficient, orders), rms(values)))
             if problem.nonlinear is not None:
                 term = problem.nonlinear(values)
                 left -= term
@@ -118,9 +118,8 @@ class Collocation:
             value = contract(C, self._matrices(condition))
             left = value.reshape(condition.values.shape) - condition.values
             # Derivatives that are to be zero are so up to rounding, which is relative to this.
-            order = max(order for _, order, _ in condition.pieces)
-            x = self.problem.grid[condition.axis]
-            scale = max(rms(condition.values), rms(value), largest / (x[-1] - x[0]) ** order)
+            smooth = largest / self.problem.lengths[condition.axis] ** condition.order
+            scale = max(rms(condition.values), rms(value), smooth)
             worst = max(worst, rms(left) / scale if scale > 0.0 else 0.0)
         return worst
 

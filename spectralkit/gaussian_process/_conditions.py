@@ -24,6 +24,11 @@ class Condition:
     """A slice for each other axis."""
     side: int | None = None
 
+    @property
+    def order(self):
+        """Order of the derivative."""
+        return self.pieces[0][1]
+
 
 def boundary_types(boundary_type, n_dims):
     """Return the checked type of each dimension."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 import scipy.optimize
-import scipy.special
 
 from spectralkit._core.results import Result
+from spectralkit.gaussian_process._spectral_mixture import matern
 
 # Least variance of the noise, relative to the mean square of the source, and least jitter, relative to
 # the diagonal: smaller ones leave nothing of the Cholesky factor of a Gram matrix of sharp lines.
@@ -19,35 +19,17 @@ _NOISE_FLOOR, _JITTER = 1e-10, 1e-10
 _WIDTHS = (0.2, 1.0, 4.0, 16.0)
 # Hyper-priors, as standard deviations of logarithms: weight of the background, other weights, scales.
 _BACKGROUND_STD, _WEIGHT_STD, _SCALE_STD = 3.0, 5.0, 2.0
+# A distance that stands for 0.
+_TINY = 1e-30
 # Iterations of one ascent, and of one that only compares.
 _ASCENT, _COMPARISON = 100, 33
 
 
 def _matern(z, nu, highest):
     """Return the derivatives 0..highest of the Matérn function of order nu at z >= 0."""
-    if nu % 1.0 == 0.5:  # a polynomial times exp(-z)
-        p = round(nu - 0.5)
-        coefficients = [2.0**i * math.comb(p, i) / math.perm(2 * p, i) for i in range(p + 1)]
-        polynomial, decay, values = np.polynomial.Polynomial(coefficients), np.exp(-z), []
-        for _ in range(highest + 1):
-            values.append(decay * polynomial(z))
-            polynomial = polynomial.deriv() - polynomial
-        return values
-    # g_μ(z) = z^μ K_μ(z) has the derivative -z g_{μ-1}; what is singular at 0 is multiplied by 0 later
-    safe = np.where(z > 0.0, z, 1.0)
-    g = []
-    for m in range(highest + 1):
-        mu = nu - m
-        limit = 2.0 ** (mu - 1.0) * math.gamma(mu) if mu > 0.0 else 0.0
-        g.append(np.where(z > 0.0, safe**mu * scipy.special.kv(mu, safe), limit))
-    values = []
-    for n in range(highest + 1):
-        total = 0.0
-        for k in range(n // 2 + 1):
-            factor = math.factorial(n) / (math.factorial(k) * math.factorial(n - 2 * k) * 2.0**k)
-            total = total + (-1.0) ** (n - k) * factor * z ** (n - 2 * k) * g[n - k]
-        values.append(total * 2.0 ** (1.0 - nu) / math.gamma(nu))
-    return values
+    # Derivatives of more than 2 nu are infinite at 0, where they are multiplied by 0 later.
+    z, unit = np.maximum(z, _TINY), 1.0 / math.sqrt(2.0 * nu)
+    return [matern(z, unit, nu, order) for order in range(highest + 1)]
 
 
 def _waves(lags, scales, frequencies, spectrum, nu, highest):

@@ -83,7 +83,7 @@ def evidence_weights(collocation, C, std, max_iter, tol):
 
 def abs_max(condition):
     """Return the largest of the values of a condition, if they are those of the solution."""
-    return float(np.abs(condition.values).max(initial=0.0)) if not condition.pieces[0][1] else 0.0
+    return float(np.abs(condition.values).max(initial=0.0)) if not condition.order else 0.0
 
 
 def _posterior(R, y, prior):
