@@ -38,6 +38,7 @@ import traceback
 
 FOLDER = pathlib.Path(__file__).parent
 REPEATS, CHECK_REPEATS = 7, 3
+CHECK_ATTEMPTS = 3  # of a bar made of times, where others may be using the machine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Bar:
     unit: str = ""
     speed: bool = False
     """A ratio of times: with ``--check`` a third of it suffices."""
+    slack: float = 0.0
+    """For other figures made of times, such as exponents: with ``--check`` this much more suffices."""
     detail: str = ""
     """What stands behind the figure: times, errors, sizes."""
 
@@ -61,7 +64,12 @@ class Bar:
             return not math.isnan(self.measured)
         if self.better == "higher":
             return self.measured >= self.required / (3 if check and self.speed else 1)
-        return self.measured <= self.required * (3 if check and self.speed else 1)
+        return self.measured <= self.required * (3 if check and self.speed else 1) + check * self.slack
+
+    @property
+    def timed(self):
+        """Return whether another measurement may give another figure."""
+        return self.speed or self.slack > 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,29 +118,37 @@ def run(contenders, *, error, accuracy, repeats=REPEATS):
 
 
 def measure(family, *, only="", check=False):
-    """Measure the bars of a family, print them, keep them (unless checking); return how many are missed."""
+    """Measure the bars of a family, print them, keep them (unless checking); return a line for each miss."""
     module = importlib.import_module(f"benchmarks.{family}")
     functions = {name: f for name, f in vars(module).items() if name.startswith("bar_") and only in name}
     path = FOLDER / "results" / f"{family}.json"
     kept = json.loads(path.read_text(encoding="utf-8"))["bars"] if path.exists() and not check else {}
     # Bars that were not asked for keep the figures of their last run; bars that no longer exist go.
     kept = {name: rows for name, rows in kept.items() if name in vars(module)}
-    missed = 0
+    missed = []
     for name, function in functions.items():
         print(f"{family}: {name.removeprefix('bar_').replace('_', ' ')}", flush=True)
         heading = (function.__doc__ or "").strip().partition("\n")[0]
         start = time.perf_counter()
-        try:
-            bars = function(CHECK_REPEATS if check else REPEATS)
-            bars = [bars] if isinstance(bars, Bar) else list(bars)
-        except Exception as failure:
-            traceback.print_exc()
-            bars = [Bar(name, math.nan, math.nan, detail=f"{type(failure).__name__}: {failure}")]
+        for attempt in range(CHECK_ATTEMPTS if check else 1):
+            try:
+                bars = function(CHECK_REPEATS if check else REPEATS)
+                bars = [bars] if isinstance(bars, Bar) else list(bars)
+            except Exception as failure:
+                traceback.print_exc()
+                bars = [Bar(name, math.nan, math.nan, detail=f"{type(failure).__name__}: {failure}")]
+            if not any(bar.timed and not bar.met(check=check) for bar in bars):
+                break
+            print(f"  attempt {attempt + 1}: too slow")
         for bar in bars:
             met = bar.met(check=check)
-            missed += not met
-            needed = _required(bar) + (", a third suffices" if check and bar.speed else "")
-            print(f"  {'met   ' if met else 'MISSED'} {bar.name}: {_figure(bar)} (required {needed})")
+            needed = _required(bar)
+            if check and bar.timed:
+                needed += ", a third suffices" if bar.speed else f", {bar.slack:g} more suffices"
+            line = f"{bar.name}: {_figure(bar)} (required {needed})"
+            print(f"  {'met   ' if met else 'MISSED'} {line}")
+            if not met:
+                missed.append(f"{family}, {name.removeprefix('bar_')}: {line}")
             if bar.detail:
                 print(f"         {bar.detail}")
         kept[name] = {
@@ -148,7 +164,7 @@ def measure(family, *, only="", check=False):
         results = {"family": family, "bars": {name: kept[name] for name in order}}
         path.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         (FOLDER / "RESULTS.md").write_text(render(), encoding="utf-8")
-    print(f"{family}: {missed} missed" if missed else f"{family}: all met")
+    print(f"{family}: {len(missed)} missed" if missed else f"{family}: all met")
     return missed
 
 
@@ -167,7 +183,8 @@ def render():
             parts.append(f"### {bar['heading'].rstrip('.')}")
             rows = ["| bar | required | measured | met |", "| --- | --- | --- | --- |"]
             for row in bar["rows"]:
-                shown = Bar(**{field.name: _number(row[field.name]) for field in dataclasses.fields(Bar)})
+                names = {field.name for field in dataclasses.fields(Bar)}
+                shown = Bar(**{name: _number(value) for name, value in row.items() if name in names})
                 cells = (shown.name, _required(shown), _figure(shown), "yes" if row["met"] else "**no**")
                 rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
             parts.append("\n".join(rows))
