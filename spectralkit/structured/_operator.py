@@ -204,7 +204,8 @@ class Butterfly:
         self._set((_Part((_Factor(twiddle, permutation),)),), n)
 
     def _set(self, parts, n):
-        self._parts, self._n, self._plans = parts, n, {}
+        self._parts, self._n = parts, n
+        self._plans, self._transposes = {}, {}
         self._is_complex = any(part.is_complex and not part.real for part in parts)
 
     @classmethod
@@ -432,9 +433,11 @@ class Butterfly:
         return self._transposed(True)
 
     def _transposed(self, conjugate):
-        operator = Butterfly.__new__(Butterfly)
-        operator._set(tuple(part.transposed(conjugate) for part in self._parts[::-1]), self._n)
-        return operator
+        if conjugate not in self._transposes:  # kept: making one takes as long as many products
+            operator = Butterfly.__new__(Butterfly)
+            operator._set(tuple(part.transposed(conjugate) for part in self._parts[::-1]), self._n)
+            self._transposes[conjugate] = operator
+        return self._transposes[conjugate]
 
     def _vector_plans(self, dtype):
         """Return the tables for a vector, none where it is not simple; and whether to take the real part."""

@@ -400,3 +400,11 @@ def test_factors_cannot_be_written_to():
     for array in (Butterfly.hadamard(8).twiddle, *operator.factors[0]):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
+
+
+def test_transposes_are_made_once():
+    B, x = Butterfly(twiddles(rng, 64, complex)), signals(rng, 64, complex)
+    assert B.T is B.T
+    assert B.H is B.H
+    assert relative(x @ B, x @ B.to_dense()) < limit(64)
+    assert relative(x @ B.H, x @ B.to_dense().conj().T) < limit(64)
