@@ -5,6 +5,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+from scipy.linalg import LinAlgWarning
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
@@ -44,7 +45,8 @@ from spectralkit.gaussian_process._pde_arguments import (
     host_array,
     is_uniform,
 )
-from spectralkit.gaussian_process._solver import TOL_SIGNALS, newton, solve_frame, solve_lines
+from spectralkit.gaussian_process._solver import STRETCH, TOL_SIGNALS, newton, solve_frame, solve_lines
+from spectralkit.gaussian_process._uniqueness import homogeneous_residual
 from spectralkit.gaussian_process._weights import evidence_weights
 
 # Largest change of the logarithm of a variance at which evidence is at its maximum.
@@ -58,6 +60,9 @@ _ROUNDINGS = 100.0
 _NOTHING = 0.9
 # Residual above which a solution is none: what is sampled well enough leaves much less.
 _POOR = 1e-5
+# Relative residual of a solution without source and data below which the equation is at a resonance: frames
+# of two dimensions hold one to 1e-5.
+_RESONANCE = 1e-5
 # Part of the sampling frequency's half above which a line may be the image of one beyond it.
 _ALIASING = 0.8
 # Bytes of functions at points that are held at once.
@@ -166,7 +171,9 @@ class SpectralMixturePDE(BaseEstimator):
     **Operators.** An object with ``terms(n_dims)``, which returns ``(coefficient, orders)`` for each linear
     term, the orders of the derivative one for each dimension and the coefficient a number or a function of
     the coordinates; up to order 2, as faces state one value each, or 4 in periodic dimensions; and for an
-    equation that is not linear ``nonlinear(u)`` and ``nonlinear_derivative(u)``, which are added.
+    equation that is not linear ``nonlinear(u)`` and ``nonlinear_derivative(u)``, which are added. A linear
+    equation is searched for a solution without source and data, as that of Helmholtz has at an eigenvalue of
+    the box: with up to 260 half-waves in one dimension and 17 along each side in two, but not in three.
 
     References
     ----------
@@ -254,6 +261,8 @@ class SpectralMixturePDE(BaseEstimator):
             If a frequency is above 0.8 of half the sampling frequency.
         ConvergenceWarning
             If Newton's method or the evidence did not converge, or if no spectrum explains the source.
+        scipy.linalg.LinAlgWarning
+            If the linear equation of an operator object is at a resonance.
         """
         with unchanged_on_error(self):
             problem, noise_std = self._fit(grid, source, boundary)
@@ -442,6 +451,17 @@ class SpectralMixturePDE(BaseEstimator):
                     stacklevel=3,
                 )
         what, is_evidence = f"{type(self).__name__} ({self.method_})", self.method_ == "evidence"
+        is_searched = problem.nonlinear is None and len(problem.grid) < 3
+        if is_searched and not isinstance(self.operator, str):
+            found = homogeneous_residual(problem, STRETCH)
+            if found < _RESONANCE:
+                warnings.warn(
+                    f"{what}: without source and data the equation still has a solution, to a relative "
+                    f"residual of {found:.1e}. This is a resonance: with them it has none, or many, of which "
+                    "one was found. Change the operator or the boundary.",
+                    LinAlgWarning,
+                    stacklevel=3,
+                )
         relative = (self._std if is_evidence else noise_std) / max(problem.size, 1e-300)
         accept = max(_POOR, min(3.0 * relative, _NOTHING))
         newton_tol = 1e-2 if is_evidence else max(self.tol, 1e-6)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.linalg import LinAlgWarning
 
 from spectralkit.gaussian_process import SpectralMixturePDE
 from tests.gaussian_process.reference import (
@@ -465,3 +466,62 @@ def test_terms_that_are_no_list():
 
     with pytest.raises((TypeError, ValueError), match=r"operator\.terms"):
         SpectralMixturePDE(Broken()).fit(grid1, wave1.poisson(grid1), boundary(wave1, grid1))
+
+
+# Resonances: solutions without source and data
+
+
+def helmholtz(squared, n_dims):
+    second = [(1.0, tuple(2 * (a == b) for b in range(n_dims))) for a in range(n_dims)]
+    return Terms(*second, (squared, (0,) * n_dims))
+
+
+def fit_helmholtz(squared, grid, kinds, init="esprit"):
+    u = Known((sine(3.0, 1.0, 0.4),) * len(grid))
+    source = u.laplacian(grid) + squared * u(grid)
+    operator, data = helmholtz(squared, len(grid)), boundary(u, grid, kinds)
+    return SpectralMixturePDE(operator, boundary_type=kinds, init=init).fit(grid, source, data), u
+
+
+@pytest.mark.parametrize("init", ["esprit", "frame", "evidence"])
+@pytest.mark.parametrize("kinds", ["dirichlet", "neumann"])
+@pytest.mark.parametrize("k", [1, 7, 30])
+def test_resonance(k, kinds, init):
+    """The data have a solution, and so many."""
+    with pytest.warns(LinAlgWarning, match="resonance"):
+        fit_helmholtz(float(k * k), (np.linspace(0.0, np.pi, 120),), kinds, init)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "squared"), [("dirichlet", 25.0 + 16.0), ("neumann", 36.0), ("dirichlet", 2.0)]
+)
+def test_resonance_in_the_plane(kinds, squared):
+    with pytest.warns(LinAlgWarning, match="resonance"):
+        fit_helmholtz(squared, (np.linspace(0.0, np.pi, 64),) * 2, kinds)
+
+
+def test_resonance_of_any_scale_and_with_coefficients_that_vary():
+    x = np.linspace(0.0, np.pi, 120)
+    data = np.where(np.isin(x, x[[0, -1]]), 0.0, np.nan)
+    for scale in (1e-12, 1e12):
+        with pytest.warns(LinAlgWarning, match="resonance"):
+            SpectralMixturePDE(Terms((scale, (2,)), (4.0 * scale, (0,)))).fit((x,), np.exp(x), data)
+    # sin x solves (2 + cos x) u'' + (2 + cos x) u = 0.
+    vary = [(lambda x: 2.0 + np.cos(x), orders) for orders in ((2,), (0,))]
+    with pytest.warns(LinAlgWarning, match="resonance"):
+        SpectralMixturePDE(Terms(*vary)).fit((x,), np.exp(x), data)
+
+
+@pytest.mark.parametrize("kinds", ["dirichlet", "neumann"])
+@pytest.mark.parametrize("squared", [1.0 + 1e-3, 50.5, 900.0 - 1e-1, -40.0])
+def test_near_a_resonance_is_none(squared, kinds):
+    """Nothing is said, and what is found is right."""
+    grid = (np.linspace(0.0, np.pi, 120),)
+    solver, u = fit_helmholtz(squared, grid, kinds)
+    assert relative(solver.predict(grid), u(grid)) <= 1e-9
+
+
+def test_no_resonance_in_the_plane():
+    grid = (np.linspace(0.0, np.pi, 64),) * 2
+    solver, u = fit_helmholtz(41.5, grid, "dirichlet")
+    assert relative(solver.predict(grid), u(grid)) <= 1e-10
