@@ -117,6 +117,11 @@ def run(contenders, *, error, accuracy, repeats=REPEATS):
     return Race(seconds, worst)
 
 
+def checking(repeats):
+    """Return whether a bar is to be checked only, where smaller problems and fewer draws do."""
+    return repeats < REPEATS
+
+
 def measure(family, *, only="", check=False):
     """Measure the bars of a family, print them, keep them (unless checking); return a line for each miss."""
     module = importlib.import_module(f"benchmarks.{family}")

@@ -11,11 +11,10 @@ from functools import cache, partial
 
 import numpy as np
 import scipy.stats
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 import spectralkit
-from benchmarks._harness import REPEATS, Bar, run
+from benchmarks._harness import Bar, checking, run
 from benchmarks.peers import sampling as peers
 from spectralkit.sampling import (
     OptimalWeightedLeastSquares,
@@ -73,7 +72,7 @@ def bar_exactness(repeats):
 def bar_speed_continuous(repeats):
     """CPU time of DPPy in units of ours, on the basis that DPPy chooses, uniform on the cube."""
     for d, m, draws, required in ((2, 500, 2, 15), (10, 66, 4, 200), (3, 100, 2, np.nan)):
-        draws = draws // 2 if _checking(repeats) else draws
+        draws = draws // 2 if checking(repeats) else draws
         ensemble = peers.dppy_ensemble(m, d)
         basis = TensorPolynomialBasis("legendre", 0, n_dims=d, index_set=peers.dppy_indices(ensemble))
         race = run(
@@ -98,7 +97,7 @@ def bar_speed_continuous(repeats):
 
 def bar_speed_finite(repeats):
     """CPU time of DPPy in units of ours, one draw from the rows of an N x m matrix."""
-    check = _checking(repeats)
+    check = checking(repeats)
     several = 5  # draws of ours to one of DPPy's, whose time does not depend on chance
     for n, m, required in ((5000, 100, 30), (20_000, 200, 150)):
         large = n == 20_000  # DPPy takes seconds
@@ -140,7 +139,7 @@ def bar_speed_finite(repeats):
 
 def bar_large(repeats):
     """One draw from large bases in two dimensions."""
-    rounds = 1 if _checking(repeats) else 3
+    rounds = 1 if checking(repeats) else 3
     bases = {degree: TensorPolynomialBasis("legendre", degree, n_dims=2) for degree in DEGREES}
     draws = {degree: 4 if degree == 30 else 2 if degree == 43 else 1 for degree in DEGREES}
     seconds = {}
@@ -211,7 +210,7 @@ def bar_quality(repeats):
 
 def bar_quality_table(repeats):
     """The same by way of sampling and number of points: median, 95 % quantile and P(λ_min > 1/2)."""
-    check = _checking(repeats)
+    check = checking(repeats)
     for ratio, way in itertools.product((2,) if check else (1, 2, 3), WAYS):
         if check and way == "conditioned":
             continue
@@ -371,7 +370,7 @@ def _fits(way, ratio, count):
     options = {"n_samples": ratio * basis.n_features, **WAYS[way]}
     found = []
     with spectralkit.threads(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore")  # of unstable points, which are what is counted
         for seed in range(count):
             fit = OptimalWeightedLeastSquares(basis, random_state=seed, **options)
             fit.fit_function(lambda X: 1 / (1 + 25 * X[:, 0] ** 2))
@@ -381,8 +380,4 @@ def _fits(way, ratio, count):
 
 
 def _count(repeats):
-    return 300 if _checking(repeats) else 1000
-
-
-def _checking(repeats):
-    return repeats < REPEATS
+    return 300 if checking(repeats) else 1000

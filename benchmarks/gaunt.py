@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import spectralkit
-from benchmarks._harness import REPEATS, Bar, run
+from benchmarks._harness import Bar, checking, run
 from benchmarks.peers import equivariant as peers
 from spectralkit.datasets import make_rotated_shapes
 from spectralkit.equivariant import (
@@ -41,7 +41,7 @@ def bar_coefficients(repeats):
         return []
     indices, values = gaunt_coefficients(4, 4, 8)
     rng = np.random.default_rng(0)
-    count = 60 if _checking(repeats) else 400
+    count = 60 if checking(repeats) else 400
     chosen = rng.choice(len(values), count, replace=False)
     worst = 0.0
     for index, value in zip(indices[chosen].tolist(), values[chosen], strict=True):
@@ -65,7 +65,7 @@ def bar_coefficients(repeats):
 def bar_exactness(repeats):
     """Products against a finer quadrature in extended precision: largest error over largest value."""
     degrees = [(1, 1, 2), (3, 3, 6), (8, 8, 16), (8, 3, 5), (2, 12, 14), (16, 16, 16), (16, 16, 32)]
-    if _checking(repeats):
+    if checking(repeats):
         degrees = degrees[:-1]
     for dtype, limit in LIMITS.items():
         for method in ("sparse", "grid", "fft"):
@@ -211,7 +211,7 @@ def bar_memory(repeats):
     """Peak of arrays beside the product, 16 384 rows in units of 1024 rows, float32."""
     for lmax in (3, 8, 16):
         plan = GauntTensorProduct(lmax, lmax, lmax, dtype=np.float32)
-        rows = (1024, 4096 if _checking(repeats) else 16_384)
+        rows = (1024, 4096 if checking(repeats) else 16_384)
         peaks = [_workspace(plan, lmax, n) for n in rows]
         label = f"degree {lmax}, {plan.method}"
         detail = f"{label}: {peaks[0] / 1e6:.3g} MB at {rows[0]} rows, {peaks[1] / 1e6:.3g} MB at {rows[1]}"
@@ -349,7 +349,3 @@ def _workspace(plan, lmax, n):
     finally:
         tracemalloc.stop()
     return max(peak - y.nbytes, 0)
-
-
-def _checking(repeats):
-    return repeats < REPEATS

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 import spectralkit
-from benchmarks._harness import REPEATS, Bar, run
+from benchmarks._harness import Bar, checking, run
 from benchmarks.peers import recovery as peers
 from spectralkit.datasets import make_irs_mimo, make_kronecker_sparse
 from spectralkit.recovery import kronecker_matvec, kronecker_omp, kronecker_posterior, kronecker_sbl
@@ -71,14 +71,12 @@ def bar_posterior_accuracy(repeats):
 def bar_oracle(repeats):
     """Median NMSE, noise known, over that of least squares on the true support, which is not known."""
     for snr, required in ((30, np.nan), (20, 1.25), (10, 1.6), (5, np.nan)):
-        yield _against_oracle(
-            GAUSSIAN, snr, "default", np.median, required, 60 if _checking(repeats) else 200
-        )
+        yield _against_oracle(GAUSSIAN, snr, "default", np.median, required, 60 if checking(repeats) else 200)
 
 
 def bar_mean(repeats):
     """Mean NMSE, which failures rule, over that of least squares on the true support, before and after."""
-    check = _checking(repeats)
+    check = checking(repeats)
     for kind, snrs, trials in ((GAUSSIAN, (10, 20, 30), 60), (IRS, (8, 12, 16, 20), 20)):
         for snr in snrs:
             # A mean of twenty trials on surfaces depends on one or two of them.
@@ -89,7 +87,7 @@ def bar_mean(repeats):
 
 def bar_learned_noise(repeats):
     """Median NMSE with learned noise, over that with known noise."""
-    check = _checking(repeats)
+    check = checking(repeats)
     for kind, snrs, trials in (
         (GAUSSIAN, (5, 20, 30), 40 if check else 100),
         (IRS, (12, 20), 20 if check else 50),
@@ -105,7 +103,7 @@ def bar_learned_noise(repeats):
 
 def bar_irs(repeats):
     """Median NMSE of the channel, over the authors' published medians."""
-    check = _checking(repeats)
+    check = checking(repeats)
     trials = 20 if check else 100
     for way, medians in PUBLISHED.items():
         if check and way == "am, coupled":  # a median of 20 trials is up to half as large again
@@ -124,7 +122,7 @@ def bar_irs(repeats):
 
 def bar_ard(repeats):
     """Against scikit-learn's ARDRegression, dense: N = 1000, 8 nonzeros, 20 dB, noise learned by both."""
-    trials = 3 if _checking(repeats) else 6
+    trials = 3 if checking(repeats) else 6
     names = ("ours", "ours, noise known", "ARDRegression")
     errors, seconds = {name: [] for name in names}, dict.fromkeys(names, 0.0)
     _solve(make_kronecker_sparse(((6, 10), (8, 10), (10, 10)), 2, rng=1000))  # warms up
@@ -154,7 +152,7 @@ def bar_ard(repeats):
 
 def bar_dense_sbl(repeats):
     """CPU time of classical sparse Bayesian learning, on the dense matrix, in units of ours: noise known."""
-    check = _checking(repeats)
+    check = checking(repeats)
     shapes = ((8, 13), (11, 13), (13, 13)) if check else ((8, 15), (12, 15), (15, 15))
     problem = make_kronecker_sparse(shapes, 3, snr=20.0, rng=1000)
     ours = [_timed(partial(_solve, problem, noise_var=problem.noise_var)) for _ in range(repeats + 1)][1:]
@@ -224,7 +222,7 @@ def bar_exponent(repeats):
 
 def bar_omp(repeats):
     """Median NMSE of the greedy method, over that of least squares on the true support: 20 dB."""
-    trials = 30 if _checking(repeats) else 100
+    trials = 30 if checking(repeats) else 100
     oracle = np.median([_oracle(GAUSSIAN, 20, trial) for trial in range(trials)])
     for count, note in ((3, "the true number"), ((8, 10, 10), "more, of which the first factor has 8 rows")):
         found = []
@@ -358,7 +356,3 @@ def _timed(function):
         start = time.process_time()
         result = function()
         return result, time.process_time() - start
-
-
-def _checking(repeats):
-    return repeats < REPEATS

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.optimize
 
 import spectralkit
-from benchmarks._harness import REPEATS, Bar, run
+from benchmarks._harness import Bar, checking, run
 from benchmarks.peers import nonnormal as peers
 from spectralkit.nonnormal import (
     IllConditionedWarning,
@@ -205,7 +205,7 @@ def bar_pseudospectrum(repeats):
                 },
                 error=partial(_relative_error, exact, norm),
                 accuracy=1e-6,
-                repeats=repeats if _checking(repeats) else 4,
+                repeats=repeats if checking(repeats) else 4,
             )
             detail = (
                 f"{label}: {race}; peers at one point of {every}, relative errors beyond u ‖A‖, at "
@@ -417,7 +417,3 @@ def _kreiss_by_search(A):
         options={"xatol": 1e-9, "fatol": 1e-12},
     )
     return -found.fun
-
-
-def _checking(repeats):
-    return repeats < REPEATS

@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
 import spectralkit
-from benchmarks._harness import REPEATS, Bar, run
+from benchmarks._harness import Bar, checking, run
 from benchmarks.peers import transport as peers
 from spectralkit.transport import sinkhorn
 
@@ -67,11 +67,11 @@ def bar_iterations(repeats):
 
 def bar_regot_speed(repeats):
     """CPU time to the plan at reg = 1/1200 with both marginals to 1e-10, against regot's ssns."""
-    if _checking(repeats) and importlib.util.find_spec("regot") is None:
+    if checking(repeats) and importlib.util.find_spec("regot") is None:
         return
     for name, required in (("random 500", 5), ("digits L2", 5), ("digits L1", 15), ("random 1000", 12)):
         slow = name == "digits L1"  # regot takes many seconds
-        if slow and _checking(repeats):
+        if slow and checking(repeats):
             continue
         a, b, C = _problem(name)
         yield _speed(
@@ -155,7 +155,7 @@ def bar_small_reg(repeats):
 def bar_peers_small_reg(repeats):
     """What peers return, some with a warning, where the problem is hard or has no solution."""
     solvers = {"ot.sinkhorn": peers.pot_sinkhorn}
-    if not _checking(repeats):
+    if not checking(repeats):
         solvers["regot.sinkhorn_ssns, 200 iterations"] = partial(peers.ssns, max_iter=200)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -176,7 +176,7 @@ def bar_peers_small_reg(repeats):
 
 def bar_table(repeats):
     """The paper's Table 1 in kind: CPU time at reg = 1/1200 to an L1 error of 1e-9, or as far as it goes."""
-    if _checking(repeats):
+    if checking(repeats):
         return
     for name, n_sinkhorn, nonzeros in (("random 500", 20, 2), ("digits L2", 20, 2), ("digits L1", 700, 15)):
         a, b, C = _problem(name)
@@ -240,7 +240,3 @@ def _speed(label, required, name, peer, accuracy, repeats, tol=1e-10):
 def _error(plan, a, b):
     """Return the L1 error of both marginals together."""
     return np.abs(plan.sum(axis=1) - a).sum() + np.abs(plan.sum(axis=0) - b).sum()
-
-
-def _checking(repeats):
-    return repeats < REPEATS

@@ -11,7 +11,7 @@ from scipy.special import gammaln
 from sklearn.datasets import load_digits
 
 import spectralkit
-from benchmarks._harness import REPEATS, Bar, run
+from benchmarks._harness import Bar, checking, run
 from benchmarks.peers import transport as peers
 from spectralkit.transport import (
     random_directions,
@@ -42,7 +42,7 @@ def bar_equality(repeats):
 
 def bar_speed(repeats):
     """CPU time of POT in units of ours along the same 100 directions, plain Monte Carlo."""
-    check = _checking(repeats)
+    check = checking(repeats)
     for n, m, d, weighted, required in (
         (100_000, 100_000, 3, False, 30),
         (10_000, 10_000, 3, False, 20),
@@ -79,7 +79,7 @@ def bar_variance(repeats):
         (DIGITS, 1500, np.nan),
         (IMAGES, 100, np.nan),
     ):
-        check = _checking(repeats)
+        check = checking(repeats)
         ours = _rmse(pair, *DEFAULT, check)
         detail = f"{pair}: relative RMSE {ours:.1e} by default, over {_seeds(pair, check)} seeds"
         for label, estimator, required in (("plain Monte Carlo", "monte_carlo", plain), ("UCV", "ucv", ucv)):
@@ -93,7 +93,7 @@ def bar_variance(repeats):
 
 def bar_variance_table(repeats):
     """Relative RMSE of SW_2^2 by pair, estimator and directions."""
-    check = _checking(repeats)
+    check = checking(repeats)
     for pair in (CUBE, DIGITS) if check else (CUBE, SHAPES, DIGITS, IMAGES):
         kinds = ("iid", "orthogonal", "qmc") if pair in (CUBE, SHAPES) else ("iid", "orthogonal")
         for kind, estimator in itertools.product(kinds, ("monte_carlo", "lcv", "ucv", "gaussian")):
@@ -138,7 +138,7 @@ def bar_exactness(repeats):
 def bar_memory(repeats):
     """Peak of all that is allocated, both clouds included: n = m = 100 000, d = 3, L = 1000."""
     for threads, estimator in ((1, "auto"), (None, "auto"), (1, "monte_carlo")):
-        if _checking(repeats) and (threads, estimator) != (1, "auto"):
+        if checking(repeats) and (threads, estimator) != (1, "auto"):
             continue
         _power(*np.random.default_rng(0).random((2, 100, 3)), n_projections=10, rng=0)
         tracemalloc.start()
@@ -179,7 +179,7 @@ def bar_overhead(repeats):
 
 def bar_coverage(repeats):
     """Share of 500 seeds whose power plus or minus twice its standard error covers the reference, p = 2."""
-    check = _checking(repeats)
+    check = checking(repeats)
     kinds = [DEFAULT, PLAIN]
     if not check:
         kinds += [("monte_carlo", "auto"), ("gaussian", "iid"), ("gaussian", "orthogonal"), ("ucv", "iid")]
@@ -212,7 +212,7 @@ def bar_coverage(repeats):
 
 def bar_time_to_accuracy(repeats):
     """CPU time to a relative RMSE of 0.1 % of SW_2^2, POT / ours, n = m = 10 000, d = 3."""
-    check = _checking(repeats)
+    check = checking(repeats)
     seeds = 30 if check else 200
     for name, required in ((CUBE, 1000),) if check else ((CUBE, 1000), (SHAPES, np.nan)):
         X, Y = _make(name, 10_000)
@@ -382,7 +382,3 @@ def _cores():
     import numba
 
     return numba.config.NUMBA_NUM_THREADS
-
-
-def _checking(repeats):
-    return repeats < REPEATS

@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 
 import spectralkit
-from benchmarks._harness import Bar, run
+from benchmarks._harness import Bar, checking, run
 from benchmarks.peers.streaming import incremental_pca, svd_frequent_directions
 from spectralkit.datasets import make_heavy_row_stream, make_spiked_stream
 from spectralkit.streaming import (
@@ -62,7 +62,7 @@ def bar_sorted_streams(repeats):
     """Sorted by |<a, v>|, R = 4, 100 000 x 512 float32, oja with the referee, ten seeds an order."""
     for order in ("first", "last"):
         errors, alone, chosen = [], [], []
-        for seed in range(10):
+        for seed in range(3 if checking(repeats) else 10):
             X, v = make_spiked_stream(100_000, 512, gap=4, dtype=np.float32, rng=seed)
             ranks = np.argsort(np.abs(X @ v.astype(np.float32)))
             X = X[ranks[::-1] if order == "first" else ranks]
@@ -109,14 +109,14 @@ def bar_certificate(repeats):
 
 def bar_oja_speed(repeats):
     """CPU time against IncrementalPCA(32) at its best batch size, 100 000 x 512 float32."""
-    for gap in (1.5, 2, 4):
+    for gap in (4,) if checking(repeats) else (1.5, 2, 4):
         X, reference = _spiked(gap, 0)
         ours = _error(top_eigenvector(X, method="oja", rng=0).vector, reference)
         theirs = _error(incremental_pca(X, 32, batch_size=1024)[0], reference)
         yield Bar(f"error of oja over that of IncrementalPCA at R = {gap}", 1, ours / theirs)
     with spectralkit.threads(1):
         seconds = {}
-        for batch in (64, 128, 256, 512, 1024, 2560):
+        for batch in (512, 1024) if checking(repeats) else (64, 128, 256, 512, 1024, 2560):
             start = time.process_time()
             incremental_pca(X, 32, batch_size=batch)
             seconds[batch] = time.process_time() - start
@@ -150,7 +150,7 @@ def bar_small_batches(repeats):
             estimator.partial_fit(X[start : start + size])
         return estimator.components_[0]
 
-    for size in (64, 256):
+    for size in (256,) if checking(repeats) else (64, 256):
         race = run(
             {
                 "oja": lambda size=size: in_batches(size),
@@ -236,7 +236,8 @@ def bar_linear_time(repeats):
 def bar_memory(repeats):
     """Growth of anonymous memory while fitting a memmap of 500 float32 columns, over state and two blocks."""
     with tempfile.TemporaryDirectory() as folder:
-        for method, n in itertools.product(("oja", "gram", "frequent_directions"), (50_000, 400_000)):
+        sizes = (50_000, 100_000 if checking(repeats) else 400_000)
+        for method, n in itertools.product(("oja", "gram", "frequent_directions"), sizes):
             _memmap(pathlib.Path(folder), n, 500)
             command = [sys.executable, "-c", _MEMORY, str(pathlib.Path(folder) / "rows.bin"), method, str(n)]
             grown, state = map(
