@@ -9,6 +9,7 @@ import scipy.linalg
 import scipy.optimize
 
 from spectralkit._core.results import Result
+from spectralkit.gaussian_process._identification import noise_level
 from spectralkit.gaussian_process._spectral_mixture import matern
 
 # Least variance of the noise, relative to the mean square of the source, and least jitter, relative to
@@ -509,18 +510,18 @@ def fit_evidence(
     then spoils u. So there are as few as the data ask for. It begins with one smooth background, as large
     as u may be; a component is added where the evidence of f rises fastest with its weight, and all are
     ascended jointly. It stays if the logarithm of the evidence rises by 3/2 log N, which is Schwarz's
-    criterion for three parameters, and goes, the background too, if it falls by less without it. Standard
-    deviations include the uncertainty of the hyper-parameters by the delta method, with their Fisher
-    information. What L and the boundary leave undetermined is as sure as the prior says: too sure.
-    Without noise the floor, 1e-5 of the source, limits the accuracy: 1e-8 to 1e-6, worse where slow parts
-    of u are drowned in the source.
+    criterion for three parameters, and goes, the background of Gaussian spectra too, if it falls by less
+    without it. Standard deviations include the uncertainty of the hyper-parameters by the delta method,
+    with their Fisher information. What L and the boundary leave undetermined is as sure as the prior says:
+    too sure. Without noise the floor, 1e-5 of the source, limits the accuracy: 1e-8 to 1e-6, worse where
+    slow parts of u are drowned in the source.
     """
     model = _Model(x, source, terms, faces, spectrum, nu, n_components, noise_var, max_iter)
     if model.unit == 0.0:
         none = np.zeros(0)
         flat = Covariance(x, terms, faces, spectrum, nu)
         return EvidencePosterior(none, none, none, noise_var, 0.0, 0, True, flat, none, 0.0, none, none)
-    best = model.shrink(model.grow(np.asarray(frequencies, dtype=float)))
+    best = model.shrink(model.search(np.asarray(frequencies, dtype=float)))
     weights, scales, omega, variance = _unpack(best.state[0])
     unit, size = model.unit, len(model.data)
     value = negative_log_evidence(best.state[0], model.covariance, model.data)[0]
@@ -556,6 +557,8 @@ class _Model:
 
     def __init__(self, x, source, terms, faces, spectrum, nu, n_components, noise_var, max_iter):
         self.x, self.terms, self.spectrum, self.nu = x, terms, spectrum, nu
+        # A Matérn function at a frequency explains what is slow by its tail, and leaves u no freedom there.
+        self.has_fixed_background = spectrum == "student_t"
         self.n_components, self.max_iter, self.n_iter = n_components, max_iter, 0
         self.n, self.length = len(x), x[-1] - x[0]
         self.highest = 0.95 * math.pi * (self.n - 1) / self.length
@@ -620,6 +623,8 @@ class _Model:
         high = np.append(np.tile([middle + 30.0, scales[1], self.highest], count), math.log(10.0))
         if self.fixed:
             low[-1] = high[-1] = theta[-1]
+        if self.has_fixed_background:
+            high[2] = 0.0
 
         def scaled(z):
             value, gradient = self.value(theta + step * z, state)
@@ -636,9 +641,21 @@ class _Model:
         self.n_iter += result.nit
         return _Ascent(float(result.fun), np.vstack([theta + step * result.x, state[1:]]))
 
-    def grow(self, frequencies):
+    def search(self, frequencies):
+        """Return an ascent with the components that the evidence asks for."""
+        if not self.has_fixed_background or self.fixed:
+            return self.grow(self.start, frequencies)
+        # L of a Matérn process is rough: the background alone would take up the noise, and keep it.
+        start = self.start.copy()
+        start[0, -1] = math.log(max(noise_level(self.source, self.x) ** 2, _NOISE_FLOOR))
+        self.fixed = True
+        best = self.grow(start, frequencies)
+        self.fixed = False
+        return self.grow(best.state, frequencies)
+
+    def grow(self, state, frequencies):
         """Return an ascent with components added until the evidence asks for no more."""
-        best = self.ascend(self.start)
+        best = self.ascend(state)
         while len(best.state[0]) // 3 <= self.n_components and self.n_iter < self.max_iter:
             trials = self.candidates(best.state, frequencies)
             trials.sort(key=lambda trial: trial.value)
@@ -654,7 +671,7 @@ class _Model:
     def shrink(self, best):
         """Return an ascent with the components left out that the evidence does not ask for."""
         while len(best.state[0]) > 4 and self.n_iter < self.max_iter:
-            firsts = range(0, len(best.state[0]) - 1, 3)
+            firsts = range(3 * self.has_fixed_background, len(best.state[0]) - 1, 3)
             without = [np.delete(best.state, np.s_[i : i + 3], axis=1) for i in firsts]
             without.sort(key=lambda state: self.value(state[0], state)[0])
             ascents = [self.ascend(state, _COMPARISON) for state in without[:2]]

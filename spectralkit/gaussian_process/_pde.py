@@ -162,7 +162,8 @@ class SpectralMixturePDE(BaseEstimator):
     weights, means and scales of the mixture, and the noise, maximise the marginal likelihood of source and
     boundary, at `O(n^3 + n n_components)` for each evaluation with its gradient. Components are added only
     while the likelihood asks for them: many with free weights explain the noise too, and bands become far too
-    narrow. Otherwise the prior has lines of zero width, those identified or those of the frame, whichever has
+    narrow. Components of Student-t spectra are rough, and a smooth source takes many of them, and iterations.
+    In other problems the prior has lines of zero width, those identified or those of the frame, whichever has
     more evidence, and a weight for each product of lines, by MacKay's iteration; the noise is what the source
     has above half the Nyquist frequency. Standard deviations hold what noise leaves open in the frequencies.
     They do not know of a line whose source is below the noise, which may be large in u; and equations that

@@ -133,6 +133,23 @@ def test_no_noise(name):
     assert 0.0 < solver.noise_var_ <= 1e-8 * np.var(source)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("ratio", RATIOS)
+@pytest.mark.parametrize(("name", "nu"), [("waves", 2.5), ("hill", 4.5)])
+def test_coverage_of_student_t(name, ratio, nu):
+    found = fits(name, ratio, 12, spectrum="student_t", nu=nu)
+    assert coverage(found) >= 0.80
+    assert 0.7 <= np.mean([fit.noise for fit in found]) <= 1.3
+
+
+@pytest.mark.parametrize("name", ["waves", "hill"])
+def test_rough_components_do_not_take_up_the_noise(name):
+    """L of a process of order 2.5 is of order 0.5; and a line of it has the slow part of a bump."""
+    found = fits(name, 10.0, 4, spectrum="student_t")
+    assert all(0.6 <= fit.noise <= 1.4 for fit in found)
+    assert coverage(found) >= 0.75
+
+
 def test_one_mixture_or_the_other():
     problem, found = waves, {}
     for spectrum in ("gaussian", "student_t"):
