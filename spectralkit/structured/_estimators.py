@@ -124,10 +124,9 @@ class ButterflyRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
             y = np.asarray(y, dtype=np.float64)
             targets = y[:, None] if y.ndim == 1 else y
+            means = np.zeros(X.shape[1]), np.zeros(targets.shape[1])
             if check_flag("fit_intercept", self.fit_intercept):
-                means = X.mean(axis=0), targets.mean(axis=0)
-            else:
-                means = np.zeros(X.shape[1]), np.zeros(targets.shape[1])
+                means = _means("X", X), _means("y", targets)
             size = max(X.shape[1], targets.shape[1], 2)
             n = 1 << (size - 1).bit_length()
             result = butterfly_learn(
@@ -299,6 +298,17 @@ class ButterflyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             squares[0 if self._kind == "dct" else -1] *= 2.0
         found = self.operator_.H.matmul(X / squares.astype(X.real.dtype))
         return found.real
+
+
+def _means(name, table):
+    """Return the means of the columns, which are to be subtracted."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = table.mean(axis=0)
+        spread = np.abs(table - means).max(initial=0.0)
+    if not np.isfinite(spread):
+        given = f"values up to {np.abs(table).max():.3g}"
+        raise ValueError(invalid(name, "small enough for the mean of its columns", given, "Scale it down."))
+    return means
 
 
 def _padded(X, n):

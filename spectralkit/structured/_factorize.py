@@ -31,7 +31,8 @@ class ButterflyFactorizationResult(Result):
         The approximation.
     residual : float
         Its distance from the matrix in the Frobenius norm, relative to that of the matrix; for pairs,
-        that of the predictions from the outputs.
+        that of the predictions from the outputs. That is in double precision: blocks of single precision
+        are then rounded, by about 1e-7.
     permutation : array of shape (n,)
         Order in which entries enter the operator.
     n_iter : int
@@ -56,7 +57,7 @@ def butterfly_factorize(W, *, permutation="best"):
 
     Exact up to rounding where the matrix is a butterfly, behind one of the permutations that are tried;
     the best level by level otherwise. Cost `O(n^2)` for each permutation, two passes over the matrix,
-    and memory of three quarters of a copy.
+    and memory of three quarters of a copy in double precision, in which all is done.
 
     Parameters
     ----------

@@ -148,8 +148,10 @@ def butterfly_learn(
     if n == 1:
         raise ValueError(invalid("n", "at least 2", 1, "A number has no levels to learn."))
     starts = _closed_form(problem, W, orders, n_blocks) if init == "factorize" else []
-    if not starts:
-        starts = _screened(problem, orders, n_blocks, n_restarts, rng)
+    # A real part of complex blocks may do far better than the real blocks that are factors.
+    is_short = problem.takes_real_part and n_blocks == 1
+    if not starts or (is_short and min(problem.residual(*start) for start in starts) > tol):
+        starts += _screened(problem, orders, n_blocks, n_restarts, rng)
     theta, order = min(starts, key=lambda start: problem.residual(*start))
     theta, n_iter, ended, stopped = _descend(problem, theta, order, max_iter, tol, callback)
     residual = problem.residual(theta, order)
@@ -168,7 +170,7 @@ def butterfly_learn(
     elif not ended:
         status += " Descent was still going on: raise max_iter."
         warn_not_converged("butterfly_learn", residual, tol, "Raise max_iter.")
-    return ButterflyFactorizationResult(operator, residual, order, n_iter, ended, status)
+    return ButterflyFactorizationResult(operator, residual, order.copy(), n_iter, ended, status)
 
 
 def _as_signals(W_or_pairs):
@@ -253,7 +255,7 @@ class _Problem:
 
 def _closed_form(problem, W, orders, n_blocks):
     """Return starts from factors of the matrix behind simple first blocks."""
-    if W is None or (problem.takes_real_part and n_blocks == 1):
+    if W is None:
         return []
     n, scale = problem.n, problem.scale
     levels = n.bit_length() - 1

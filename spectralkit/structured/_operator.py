@@ -18,7 +18,7 @@ from spectralkit.structured._arguments import (
     check_finite,
     check_power_of_two,
 )
-from spectralkit.structured._plan import Plan
+from spectralkit.structured._plan import Plan, has_tables
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +37,11 @@ class _Factor:
         return any(xp.isdtype(part.dtype, "complex floating") for part in parts)
 
     def plan(self, dtype):
-        """Return the tables of the compiled product, which are kept."""
+        """Return the tables of the compiled product, which are kept; None where they are out of range."""
         plans = self.__dict__.setdefault("_plans", {})
         if dtype not in plans:
-            plans[dtype] = Plan(self.twiddle, self.gather, self.scale, self.scatter, dtype)
+            found = has_tables(self.twiddle, self.scale, dtype)
+            plans[dtype] = Plan(self.twiddle, self.gather, self.scale, self.scatter, dtype) if found else None
         return plans[dtype]
 
     def __getstate__(self):
@@ -79,7 +80,7 @@ class _Factor:
         """Return the products with the rows of ``X``, by array operations."""
         n = X.shape[-1]
         if n == 1:  # no product that would do it
-            X = xp.astype(X, xp.result_type(X, self.twiddle), copy=False)
+            X = xp.astype(X, xp.result_type(X, self.twiddle))
         if self.gather is not None:
             X = xp.take(X, from_host(self.gather, xp, X), axis=-1)
         for k in range(self.twiddle.shape[0]):
@@ -118,12 +119,17 @@ class _Part:
                 return found
             return xp.astype(found + 1j * imaginary, X.dtype, copy=False)
         for factor in self.factors:
-            if is_numpy(xp):
-                dtype = np.result_type(X.dtype, np.complex64) if factor.is_complex else X.dtype
-                X = factor.plan(np.dtype(dtype)).rows(np.ascontiguousarray(X, dtype=dtype))
+            dtype = np.result_type(X.dtype, np.complex64) if is_numpy(xp) and factor.is_complex else X.dtype
+            plan = factor.plan(np.dtype(dtype)) if is_numpy(xp) else None
+            if plan is not None:
+                X = plan.rows(np.ascontiguousarray(X, dtype=dtype))
+            elif is_numpy(xp):
+                X = factor.apply(X.astype(np.result_type(dtype, np.float64)), xp).astype(dtype)
             else:
                 X = factor.apply(X, xp)
-        return xp.real(X) if self.real and xp.isdtype(X.dtype, "complex floating") else X
+        if not (self.real and xp.isdtype(X.dtype, "complex floating")):
+            return X
+        return X.real.copy() if is_numpy(xp) else xp.real(X)  # not a view of twice the memory
 
     def transposed(self, conjugate):
         factors = tuple(factor.transposed(conjugate) for factor in self.factors[::-1])
@@ -396,7 +402,7 @@ class Butterfly:
 
     @property
     def factors(self):
-        """Triples (twiddle, permutation, scale), applied first to last; read-only where NumPy's."""
+        """Triples (twiddle, permutation, scale), applied first to last: read-only views, or copies."""
         triples = []
         for factor in self._only().factors:
             triples.append((_shown(factor.twiddle), _shown(factor.gather), _shown(factor.scale)))
@@ -433,10 +439,12 @@ class Butterfly:
         return self._transposed(True)
 
     def _transposed(self, conjugate):
+        conjugate = conjugate and self._is_complex
         if conjugate not in self._transposes:  # kept: making one takes as long as many products
             operator = Butterfly.__new__(Butterfly)
             operator._set(tuple(part.transposed(conjugate) for part in self._parts[::-1]), self._n)
             self._transposes[conjugate] = operator
+            operator._transposes[conjugate] = self
         return self._transposes[conjugate]
 
     def _vector_plans(self, dtype):
@@ -450,6 +458,7 @@ class Butterfly:
         for factor in part.factors if simple else ():
             kind = np.dtype(np.complex128) if factor.is_complex else kind
             plans.append(factor.plan(kind))
+        plans = [] if None in plans else plans
         found = self._plans[dtype] = (plans, part.real and kind.kind == "c")
         return found
 
@@ -478,7 +487,7 @@ class Butterfly:
             if plans:
                 for plan in plans:
                     other = plan.vector(other if other.dtype == plan.dtype else other.astype(plan.dtype))
-                return other.real if real else other
+                return other.real.copy() if real else other
         if isinstance(other, Butterfly):
             return self._after(other)
         if not hasattr(other, "ndim"):
@@ -495,8 +504,10 @@ class Butterfly:
         array_namespace(left=left, right=right)
         operator = Butterfly.__new__(Butterfly)
         first, second = other._parts, self._parts
-        if not first[-1].real and not second[0].real:
-            joined = _Part(first[-1].factors + second[0].factors)
+        left, right = second[0], first[-1]
+        # A real part goes past a real matrix.
+        if not ((left.real and right.is_complex) or (right.real and left.is_complex)):
+            joined = _Part(right.factors + left.factors, left.real or right.real)
             first, second = (*first[:-1], joined), second[1:]
         operator._set(first + second, self._n)
         return operator
@@ -580,8 +591,9 @@ class Butterfly:
         for part in self._parts:
             factors = []
             for factor in part.factors:
-                scale = None if factor.scale is None else from_host(to_host(factor.scale), xp, like)
-                twiddle = from_host(to_host(factor.twiddle), xp, like)
+                # Libraries share memory where they can.
+                scale = None if factor.scale is None else from_host(to_host(factor.scale).copy(), xp, like)
+                twiddle = from_host(to_host(factor.twiddle).copy(), xp, like)
                 factors.append(_Factor(twiddle, factor.gather, scale, factor.scatter))
             parts.append(_Part(tuple(factors), part.real))
         operator._set(tuple(parts), self._n)
@@ -620,9 +632,11 @@ class Butterfly:
 
 
 def _shown(array):
-    """Return a view that cannot be written to: the tables of products would go out of date."""
+    """Return a view that cannot be written to, or a copy: the tables of products would go out of date."""
+    if array is None:
+        return None
     if not isinstance(array, np.ndarray):
-        return array
+        return array_namespace(array=array).asarray(array, copy=True)
     view = array.view()
     view.flags.writeable = False
     return view

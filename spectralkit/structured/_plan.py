@@ -86,6 +86,33 @@ class Plan:
         return Y
 
 
+def has_tables(twiddle, scale, dtype):
+    """Return whether no entry of the tables of a dtype is lost or infinite that single levels can hold.
+
+    Products of two levels, and what is cast to a smaller dtype, may be out of range where the product with a
+    signal is not.
+    """
+    if not len(twiddle):
+        return True
+    bounds = [_bounds(level) for level in twiddle]
+    if scale is not None:
+        bounds[-1] = _times(bounds[-1], _bounds(scale))
+    odd, info = len(bounds) % 2, np.finfo(dtype)
+    smallest, largest = float(info.tiny), 0.25 * float(info.max)
+    tables = bounds[:odd] + [_times(*bounds[k : k + 2]) for k in range(odd, len(bounds), 2)]
+    return all(least >= smallest and most <= largest for least, most in tables)
+
+
+def _bounds(array):
+    """Return the least modulus that is not zero, and the largest."""
+    sizes = np.abs(array)
+    return float(sizes[sizes > 0.0].min(initial=math.inf)), float(sizes.max(initial=0.0))
+
+
+def _times(one, other):
+    return one[0] * other[0], one[1] * other[1]
+
+
 def _aligned(shape, dtype):
     """Return zeros that begin with a line of the cache, so that no vector lies across two."""
     size = math.prod(shape) * dtype.itemsize

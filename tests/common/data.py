@@ -61,7 +61,7 @@ def digest(value):
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             add({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
         elif hasattr(value, "__dict__") and not callable(value):
-            add(vars(value))
+            add(value.__getstate__())  # not what is kept beside it for speed
         else:
             sha.update(repr(value).encode())
 

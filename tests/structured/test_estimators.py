@@ -273,3 +273,8 @@ def test_inverse_of_an_array_of_another_library():
     transformer = ButterflyTransformer("dct").fit(np.ones((2, 8)))
     with pytest.raises(TypeError, match="X must be a NumPy array; got an array of array_api_strict"):
         transformer.inverse_transform(array_api_strict.ones((2, 8)))
+
+
+def test_a_mean_that_overflows_is_named():
+    with pytest.raises(ValueError, match="X must be small enough"):
+        ButterflyRegressor().fit(np.full((5, 4), 1.7e308), np.arange(5.0))

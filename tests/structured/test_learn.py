@@ -6,7 +6,7 @@ import scipy.fft
 import scipy.linalg
 from sklearn.exceptions import ConvergenceWarning
 
-from spectralkit.structured import butterfly_factorize, butterfly_gradient, butterfly_learn
+from spectralkit.structured import Butterfly, butterfly_factorize, butterfly_gradient, butterfly_learn
 from spectralkit.structured._learn import _Problem
 from tests.structured import reference
 from tests.structured.reference import bit_reversal, relative, signals, twiddles
@@ -254,3 +254,15 @@ def test_any_tolerance(tol):
 def test_complex_numbers_whose_modulus_overflows():
     W = np.full((8, 8), 1.5e308 + 1.5e308j)
     assert butterfly_learn(W, max_iter=20).residual < 1e-12
+
+
+def test_complex_blocks_for_a_real_butterfly_start_from_its_factors():
+    W = Butterfly(twiddles(rng, 32)).to_dense()
+    assert butterfly_learn(W, field="complex", permutation=None, rng=0).residual <= 1e-14
+
+
+def test_the_permutation_of_a_result_is_a_copy():
+    result, x = butterfly_learn(np.fft.fft(np.eye(8))), np.arange(8.0)
+    before = result.operator @ x
+    result.permutation[:] = np.arange(8)
+    np.testing.assert_array_equal(result.operator.matmul(x[None])[0], before)

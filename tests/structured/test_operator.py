@@ -10,7 +10,7 @@ import scipy.sparse.linalg
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spectralkit.structured import Butterfly
+from spectralkit.structured import Butterfly, butterfly_matmul
 from spectralkit.testing import dottest
 from tests.structured import reference
 from tests.structured.reference import relative, signals, twiddles
@@ -406,5 +406,67 @@ def test_transposes_are_made_once():
     B, x = Butterfly(twiddles(rng, 64, complex)), signals(rng, 64, complex)
     assert B.T is B.T
     assert B.H is B.H
+    assert B.T.T is B
+    assert B.H.H is B
     assert relative(x @ B, x @ B.to_dense()) < limit(64)
     assert relative(x @ B.H, x @ B.to_dense().conj().T) < limit(64)
+    real = Butterfly(twiddles(rng, 64))
+    assert real.H is real.T
+
+
+# Ranges, and memory that is nobody else's
+
+
+@pytest.mark.parametrize("rows", [1, 5, 40])
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("float64", 1e-200), ("float64", 1e200), ("float32", 1e-30), ("float32", 1e30)]
+)
+def test_levels_whose_product_is_out_of_range(dtype, size, rows):
+    """Two levels are fused, where each step for itself is in range."""
+    T = np.tile(np.eye(2, dtype=dtype), (4, 8, 1, 1))
+    T[:2] *= np.dtype(dtype).type(size)
+    X = np.full((rows, 16), 1.0 / size, dtype)
+    for found in (Butterfly(T).matmul(X), butterfly_matmul(T, X), (Butterfly(T) @ X[0])[None]):
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, np.full_like(found, size), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "x"), [(1e-60, 1e30), (1e-40, 1e30), (1e60, 1e-30)])
+def test_double_blocks_and_single_signals(size, x):
+    operator, x = Butterfly.circulant(np.r_[size, np.zeros(7)]), np.full(8, x, np.float32)
+    for found in (operator @ x, operator.matmul(np.tile(x, (40, 1)))[7], operator.T @ x):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, size * x.astype(float), rtol=1e-6)
+
+
+@pytest.mark.parametrize("library", ["strict", "torch"])
+def test_no_memory_is_shared_with_another_library(library):
+    there = LIBRARIES[library]
+    B, x = Butterfly(twiddles(rng, 8)), rng.standard_normal(8)
+    before = B @ x
+    moved = B.to(there(np.zeros(1)))
+    transposed = host(moved.T.to_dense())
+    for array in (moved.twiddle, moved.factors[0][0]):
+        array[...] = 0
+    assert_same = np.testing.assert_array_equal
+    assert_same(B @ x, before)
+    assert relative(host(moved.to_dense()).T, transposed) < limit(8)
+    one = there(np.ones((3, 1)))
+    product = butterfly_matmul(there(np.empty((0, 0, 2, 2))), one)
+    product[...] = 5.0
+    assert_same(host(one), np.ones((3, 1)))
+
+
+def test_a_real_part_owns_its_memory():
+    B = Butterfly.dct(8)
+    for found in (B @ np.ones(8), B.matmul(np.ones((20, 8)))):
+        assert found.flags.c_contiguous
+
+
+def test_compositions_of_real_matrices_and_real_parts_are_chains():
+    real, part = Butterfly.hadamard(8), Butterfly.dct(8)
+    for operator in (part @ real, real @ part):
+        assert operator.real
+        assert len(operator.factors) == 2
+    with pytest.raises(ValueError, match="in whose middle"):
+        (part @ part).factors  # noqa: B018
