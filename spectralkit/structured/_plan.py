@@ -86,31 +86,32 @@ class Plan:
         return Y
 
 
+@np.errstate(over="ignore", under="ignore", invalid="ignore")
 def has_tables(twiddle, scale, dtype):
-    """Return whether no entry of the tables of a dtype is lost or infinite that single levels can hold.
+    """Return whether tables of a dtype hold what single levels do.
 
     Products of two levels, and what is cast to a smaller dtype, may be out of range where the product with a
-    signal is not.
+    signal is not. Of entries that are lost only those count that are not negligible in their row.
     """
-    if not len(twiddle):
-        return True
-    bounds = [_bounds(level) for level in twiddle]
-    if scale is not None:
-        bounds[-1] = _times(bounds[-1], _bounds(scale))
-    odd, info = len(bounds) % 2, np.finfo(dtype)
-    smallest, largest = float(info.tiny), 0.25 * float(info.max)
-    tables = bounds[:odd] + [_times(*bounds[k : k + 2]) for k in range(odd, len(bounds), 2)]
-    return all(least >= smallest and most <= largest for least, most in tables)
-
-
-def _bounds(array):
-    """Return the least modulus that is not zero, and the largest."""
-    sizes = np.abs(array)
-    return float(sizes[sizes > 0.0].min(initial=math.inf)), float(sizes.max(initial=0.0))
-
-
-def _times(one, other):
-    return one[0] * other[0], one[1] * other[1]
+    levels, n = [np.abs(level) for level in twiddle], 1 << len(twiddle)
+    if levels and scale is not None:
+        levels[-1] = levels[-1] * np.abs(scale).reshape(2, n // 2).T[:, :, None]
+    odd, info = len(levels) % 2, np.finfo(dtype)
+    least, most = float(info.tiny) / float(info.eps), 0.25 * float(info.max)
+    for k in range(-odd, len(levels), 2):
+        low, high = levels[max(k, 0)], levels[k + 1]
+        sizes = [float(level.max()) for level in ((high,) if k < 0 else (low, high))]
+        if not math.prod(sizes) > 0.0:
+            if all(sizes):
+                return False
+            continue
+        # Of levels about 1 large no product is lost that counts.
+        rows = high / sizes[0] if k < 0 else _fused(low / sizes[0], high / sizes[1], k, n).reshape(4, 4, -1)
+        rows = rows.max(axis=-1 if k < 0 else 1)
+        size = math.prod(sizes)
+        if not (rows[rows > 0.0].min() * size >= least and rows.max() * size <= most):
+            return False
+    return True
 
 
 def _aligned(shape, dtype):

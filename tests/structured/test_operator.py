@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectralkit.structured import Butterfly, butterfly_matmul
+from spectralkit.structured._plan import has_tables
 from spectralkit.testing import dottest
 from tests.structured import reference
 from tests.structured.reference import relative, signals, twiddles
@@ -429,6 +430,17 @@ def test_levels_whose_product_is_out_of_range(dtype, size, rows):
     for found in (Butterfly(T).matmul(X), butterfly_matmul(T, X), (Butterfly(T) @ X[0])[None]):
         assert found.dtype == dtype
         np.testing.assert_allclose(found, np.full_like(found, size), rtol=1e-6)
+
+
+def test_what_is_negligible_in_its_row_does_not_count():
+    """Rounding errors of blocks, as factorizations leave them, are no reason for the slow way."""
+    T = twiddles(rng, 64)
+    T[1, :, 0, 1] = T[2, :, 1, 0] = 1e-25
+    T[3, :5] = 0.0
+    assert has_tables(T, None, np.dtype(np.float32))
+    T[1, 3, 0] = 1e-40
+    assert not has_tables(T, None, np.dtype(np.float32))
+    assert has_tables(T, None, np.dtype(np.float64))
 
 
 @pytest.mark.parametrize(("size", "x"), [(1e-60, 1e30), (1e-40, 1e30), (1e60, 1e-30)])
