@@ -77,6 +77,10 @@ def degrees(lmax):
     return np.repeat(np.arange(lmax + 1), 2 * np.arange(lmax + 1) + 1)
 
 
-def common_dtype(xp, *arrays):
-    """Return the floating dtype of a result of these arrays: that of the widest."""
-    return arrays[0].dtype if len(arrays) == 1 else xp.result_type(*arrays)
+def check_range(name, factors, dtype, xp):
+    """Raise if factors overflow in the dtype of the coefficients that they multiply."""
+    if factors.dtype == xp.float64 and dtype == xp.float32:
+        largest = float(xp.finfo(dtype).max)
+        if bool(xp.any(xp.isfinite(factors) & (xp.abs(factors) > largest))):
+            constraint = f"at most {largest:.2g} in modulus, as the coefficients are float32"
+            raise ValueError(invalid(name, constraint, "larger ones", "Pass coefficients in float64."))

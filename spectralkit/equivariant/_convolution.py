@@ -14,6 +14,7 @@ from spectralkit.equivariant._arguments import (
     as_unit_vectors,
     broadcast_shape,
     check_degree,
+    check_range,
     degrees,
 )
 from spectralkit.equivariant._harmonics import spherical_harmonics
@@ -44,12 +45,14 @@ def gaunt_convolution(x, directions, radial, *, lmax_out=None):
     Returns
     -------
     array of shape (..., (lmax_out + 1)**2)
-        Coefficients of the products; leading axes broadcast.
+        Coefficients of the products, in the precision of ``x`` whatever that of the directions and factors;
+        leading axes broadcast.
 
     Raises
     ------
     ValueError
-        If a shape does not match, a direction is zero or not finite, or ``lmax_out`` is too large.
+        If a shape does not match, a direction is zero or not finite, ``lmax_out`` is too large, or a factor
+        overflows in the precision of ``x``.
     TypeError
         If an array is complex or of a dtype that is not supported, or libraries are mixed.
 
@@ -88,6 +91,7 @@ def gaunt_convolution(x, directions, radial, *, lmax_out=None):
     if radial.ndim < 1 or radial.shape[-1] < 1:
         raise ValueError(invalid("radial", "of shape (..., l_filter + 1)", f"shape {tuple(radial.shape)}"))
     array_namespace(x=x, directions=directions, radial=radial)
+    check_range("radial", radial, x.dtype, xp)
     lmax_filter = radial.shape[-1] - 1
     highest = lmax + lmax_filter
     remedy = "Above lmax + l_filter there is nothing."

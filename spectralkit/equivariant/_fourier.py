@@ -2,10 +2,15 @@
 
 import math
 
+import array_api_compat
 import numpy as np
 
 from spectralkit._core.namespaces import from_host
+from spectralkit._core.parallel import block_ranges
 from spectralkit.equivariant._legendre import gauss_legendre, legendre_functions
+
+# Values of a tile of rows, which has at least 64: with fewer the calls would take longer than the work.
+_TILE_VALUES = 2**18
 
 
 class TorusTransform:
@@ -24,7 +29,14 @@ class TorusTransform:
         self.backward = _integrals(lmax_out, sum(lmaxs), self.n)
 
     def product(self, x1, x2, xp):
-        """Return the coefficients of products, of shape (..., (lmax_out + 1)**2)."""
+        """Return the coefficients of products, row by row."""
+        n, size = x1.shape[0], (self.lmax_out + 1) ** 2
+        y = xp.empty((n, size), dtype=x1.dtype, device=array_api_compat.device(x1))
+        for start, stop in block_ranges(n, max(64, _TILE_VALUES // self.n**2)):
+            y[start:stop, :] = self._tile(x1[start:stop, :], x2[start:stop, :], xp)
+        return y
+
+    def _tile(self, x1, x2, xp):
         values = self._values(x1, self.forward[0], xp) * self._values(x2, self.forward[1], xp)
         spectrum = xp.fft.fft(xp.fft.rfft(values, axis=-1), axis=-2) / self.n**2
         rows = [None] * (self.lmax_out + 1) ** 2
@@ -38,7 +50,7 @@ class TorusTransform:
         return xp.stack(rows, axis=-1)
 
     def _values(self, x, series, xp):
-        """Return values on the torus, of shape (..., n, n)."""
+        """Return values on the torus, of shape (rows, n, n)."""
         parts = []
         for m, table in enumerate(series):
             l = np.arange(m, len(series))  # noqa: E741

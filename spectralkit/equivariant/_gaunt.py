@@ -53,11 +53,9 @@ def gaunt_coefficients(l1, l2, l3):
     (array([0, 0, 0]), np.float64(0.282095))
     """
     degrees = tuple(check_degree(name, value) for name, value in (("l1", l1), ("l2", l2), ("l3", l3)))
-    indices, values = _coefficients(*degrees)
-    return indices.copy(), values.copy()
+    return _coefficients(*degrees)
 
 
-@functools.lru_cache(maxsize=16)
 def _coefficients(l1, l2, l3):
     nodes, weights = gauss_legendre(l1 + l2 + l3)
     P = legendre_functions(max(l1, l2, l3), nodes)

@@ -1,11 +1,14 @@
 """Rotation-invariant features of point clouds."""
 
+from types import SimpleNamespace
+
 import array_api_compat
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from spectralkit._core.checks import check_flag, check_integer, check_number, invalid
+from spectralkit._core.dtypes import eps
 from spectralkit._core.namespaces import array_namespace, from_host, to_host
 from spectralkit.base import unchanged_on_error
 from spectralkit.equivariant._arguments import as_real, degrees
@@ -141,7 +144,8 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
             check_integer("order", self.order, 1, 4)
             check_flag("center", self.center)
             check_flag("average", self.average)
-            clouds, xp = _as_clouds(X)
+            self._parameters = SimpleNamespace(**self.get_params())  # they may change after fit
+            clouds, _, xp = _as_clouds(X)
             self.n_features_in_ = clouds[0].shape[1]
             columns = [column for column in (self.type_column, self.weight_column) if column is not None]
             for name in ("type_column", "weight_column"):
@@ -184,16 +188,17 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a cloud is empty, not finite or of another width, or has a type that ``fit`` has not seen.
+            If a cloud is empty, not finite or of another width, has a type that ``fit`` has not seen, or with
+            ``average`` has weights that add up to 0 up to rounding.
         TypeError
             If clouds are of different libraries, or of a dtype that is not supported.
         """
         check_is_fitted(self)
-        clouds, xp = _as_clouds(X)
+        clouds, units, xp = _as_clouds(X)
         if clouds[0].shape[1] != self.n_features_in_:
             given = f"{clouds[0].shape[1]} columns"
             raise ValueError(invalid("X", f"clouds of {self.n_features_in_} columns, as in fit", given))
-        c = xp.stack([self._density(cloud, xp) for cloud in clouds])
+        c = xp.stack([self._density(cloud, unit, xp) for cloud, unit in zip(clouds, units, strict=True)])
         return self._invariants(c, xp)
 
     def get_feature_names_out(self, input_features=None):
@@ -215,14 +220,14 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
         return np.asarray(self._names(), dtype=object)
 
     def _names(self):
-        channels = range(self.n_radial * (1 if self.types_ is None else len(self.types_)))
+        channels = range(self._parameters.n_radial * (1 if self.types_ is None else len(self.types_)))
         names = [f"mean_k{k}" for k in channels]
-        for order in range(2, self.order + 1):
+        for order in range(2, self._parameters.order + 1):
             first, second = _pairs(len(channels), order)
             names += [
                 f"power{order}_k{j}_k{k}_l{l}"
                 for j, k in zip(first, second, strict=True)
-                for l in range(self.lmax + 1)  # noqa: E741
+                for l in range(self._parameters.lmax + 1)  # noqa: E741
             ]
         return names
 
@@ -230,15 +235,15 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
         """Return the largest distance from the centre, 0 if it is but rounding of the coordinates."""
         extent = float(xp.max(self._centred(cloud, xp)[1]))
         rounding = 2e-15 * float(xp.max(xp.abs(cloud[:, :3])))
-        return 0.0 if self.center and extent <= rounding else extent
+        return 0.0 if self._parameters.center and extent <= rounding else extent
 
     def _centred(self, cloud, xp):
         """Return vectors from the centre, their lengths, and weights."""
         points = cloud[:, :3]
         weights = xp.ones_like(cloud[:, 0])
-        if self.weight_column is not None:
-            weights = cloud[:, self.weight_column]
-        if self.center:
+        if self._parameters.weight_column is not None:
+            weights = cloud[:, self._parameters.weight_column]
+        if self._parameters.center:
             # Charges of both signs may cancel: the centre is that of their moduli.
             mass = xp.abs(weights)
             largest = xp.max(mass)
@@ -250,30 +255,30 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
         scale = float(xp.max(xp.abs(points))) or 1.0  # squares must not under- or overflow
         return points, scale * xp.linalg.vector_norm(points / scale, axis=1), weights
 
-    def _density(self, cloud, xp):
-        """Return the coefficients of shape (channels, (lmax + 1)**2)."""
+    def _density(self, cloud, unit, xp):
+        """Return the coefficients of shape (channels, (lmax + 1)**2); ``unit`` is the roundoff of weights."""
         points, r, weights = self._centred(cloud, xp)
-        if self.average:
+        if self._parameters.average:
             largest = float(xp.max(xp.abs(weights))) or 1.0
             weights = weights / largest
             total = float(xp.sum(weights))
-            if total == 0.0:
+            if abs(total) <= weights.shape[0] * unit * float(xp.sum(xp.abs(weights))):
                 raise ValueError(invalid("X", "clouds of some weight", "weights that add up to 0"))
             weights = weights / total
         # In widths; far outside, where all functions are 0, squares must not overflow.
         far = from_host(np.asarray(50.0 * self.r_max_), xp, cloud)
-        r = xp.minimum(r, far)[:, None] / self.r_max_ * self.n_radial
-        centres = from_host(np.arange(self.n_radial) + 0.5, xp, cloud)
+        r = xp.minimum(r, far)[:, None] / self.r_max_ * self._parameters.n_radial
+        centres = from_host(np.arange(self._parameters.n_radial) + 0.5, xp, cloud)
         radial = weights[:, None] * xp.exp(-0.5 * (r - centres) ** 2)
-        at_centre = r <= 1e-12 * self.n_radial
+        at_centre = r <= 1e-12 * self._parameters.n_radial
         pole = from_host(np.array([0.0, 0.0, 1.0]), xp, cloud)
-        Y = spherical_harmonics(self.lmax, xp.where(at_centre, pole, points))
+        Y = spherical_harmonics(self._parameters.lmax, xp.where(at_centre, pole, points))
         fade = 1.0 - xp.exp(-(r**2))
-        constant = from_host(degrees(self.lmax) == 0, xp, cloud)
+        constant = from_host(degrees(self._parameters.lmax) == 0, xp, cloud)
         Y = Y * xp.where(constant, xp.ones_like(fade), fade)
         if self.types_ is None:
             return xp.matmul(xp.matrix_transpose(radial), Y)
-        types = to_host(cloud[:, self.type_column])
+        types = to_host(cloud[:, self._parameters.type_column])
         unknown = np.setdiff1d(types, self.types_)
         if unknown.size:
             given = f"a type {unknown[0]:g}"
@@ -287,15 +292,15 @@ class SphericalInvariants(TransformerMixin, BaseEstimator):
 
     def _invariants(self, c, xp):
         features = [c[:, :, 0]]
-        if self.order > 2:
-            square = gaunt_power(c, 2, lmax_out=self.lmax)
-        for order in range(2, self.order + 1):
+        if self._parameters.order > 2:
+            square = gaunt_power(c, 2, lmax_out=self._parameters.lmax)
+        for order in range(2, self._parameters.order + 1):
             left = c if order == 2 else square
             right = square if order == 4 else c
             first, second = (from_host(index, xp, c) for index in _pairs(c.shape[1], order))
             pairs = first * c.shape[1] + second
             sums = []
-            for l in range(self.lmax + 1):  # noqa: E741
+            for l in range(self._parameters.lmax + 1):  # noqa: E741
                 part = slice(l * l, (l + 1) ** 2)
                 gram = xp.matmul(left[..., part], xp.matrix_transpose(right[..., part]))
                 sums.append(xp.take(xp.reshape(gram, (c.shape[0], -1)), pairs, axis=1))
@@ -312,7 +317,7 @@ def _pairs(n, order):
 
 
 def _as_clouds(X):
-    """Return clouds in float64, and their namespace."""
+    """Return clouds in float64, the unit roundoff that each came with, and their namespace."""
     if array_api_compat.is_array_api_obj(X) and X.ndim != 3:
         remedy = "A single cloud goes into a list: [X]."
         raise ValueError(invalid("X", "a list of clouds", f"shape {tuple(X.shape)}", remedy))
@@ -321,7 +326,7 @@ def _as_clouds(X):
     parts = [X[i, ...] for i in range(X.shape[0])] if array_api_compat.is_array_api_obj(X) else list(X)
     if not parts:
         raise ValueError(invalid("X", "a list of at least one cloud", "an empty one"))
-    clouds = []
+    clouds, units = [], []
     for index, cloud in enumerate(parts):
         name = f"X[{index}]"
         cloud, xp = as_real(name, cloud)
@@ -334,5 +339,6 @@ def _as_clouds(X):
             raise ValueError(invalid(name, constraint, f"shape {tuple(cloud.shape)}"))
         if not bool(xp.all(xp.isfinite(cloud))):
             raise ValueError(invalid(name, "finite", "NaN or infinity", "Drop those points."))
+        units.append(eps(cloud.dtype))
         clouds.append(xp.astype(cloud, xp.float64))
-    return clouds, array_namespace(X=clouds[0])
+    return clouds, units, array_namespace(X=clouds[0])

@@ -9,9 +9,10 @@ from spectralkit._core.checks import check_integer
 from spectralkit._core.dtypes import dtype_name, dtype_of, output_dtype_name
 from spectralkit._core.namespaces import from_host, is_numpy
 from spectralkit.equivariant._arguments import as_coefficients, check_degree
+from spectralkit.equivariant._kept import LARGE
 from spectralkit.equivariant._octant import OctantGrid
 from spectralkit.equivariant._product import gaunt_tensor_product
-from spectralkit.equivariant._sphere_grid import SphereGrid
+from spectralkit.equivariant._sphere_grid import sphere_grid
 
 # Powers of degree up to here are repeated products, as measured.
 _BY_PRODUCTS = 12
@@ -24,7 +25,8 @@ def gaunt_power(x, nu, *, lmax_out=None):
 
     The many-body products of descriptors and of equivariant networks: from one pass over a grid, where
     repeated tensor products would take ``nu - 1``, or from those where they are faster, for squares and low
-    degrees. Cost `O((nu L)^3)` for a row.
+    degrees. Cost `O((nu L)^3)` for a row; for arrays of other libraries than NumPy `O((nu L)^4)`, and memory
+    that grows with the rows.
 
     Parameters
     ----------
@@ -85,7 +87,8 @@ def gaunt_power(x, nu, *, lmax_out=None):
         grid = _octant(nu * lmax + lmax_out, lmax, lmax_out, dtype_name(x.dtype))
         y = grid.power(np.ascontiguousarray(rows), nu)
     else:
-        grid = _sphere(nu * lmax + lmax_out, lmax, lmax_out)
+        degree = nu * lmax + lmax_out
+        grid = sphere_grid(degree > LARGE, degree, (lmax,), lmax_out)
         synthesis, analysis = (
             xp.astype(from_host(table, xp, x), x.dtype) for table in (*grid.synthesis, grid.analysis)
         )
@@ -97,8 +100,3 @@ def gaunt_power(x, nu, *, lmax_out=None):
 @functools.lru_cache(maxsize=16)
 def _octant(degree, lmax, lmax_out, dtype):
     return OctantGrid(degree, (lmax, lmax_out), dtype)
-
-
-@functools.lru_cache(maxsize=16)
-def _sphere(degree, lmax, lmax_out):
-    return SphereGrid(degree, (lmax,), lmax_out)

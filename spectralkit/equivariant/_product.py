@@ -14,13 +14,15 @@ from spectralkit.equivariant._arguments import (
     as_real,
     broadcast_shape,
     check_degree,
+    check_range,
     degrees,
 )
 from spectralkit.equivariant._fourier import TorusTransform
 from spectralkit.equivariant._gaunt import gaunt_coefficients
+from spectralkit.equivariant._kept import LARGE, kept
 from spectralkit.equivariant._octant import OctantGrid
 from spectralkit.equivariant._product_numba import sparse_product
-from spectralkit.equivariant._sphere_grid import SphereGrid
+from spectralkit.equivariant._sphere_grid import sphere_grid
 
 METHODS = ("sparse", "grid", "fft", "auto")
 # What the sparse sum costs for an entry, in units of a multiplication of the grid, and how many of those the
@@ -35,7 +37,9 @@ def gaunt_tensor_product(x1, x2, *, lmax_out=None, method="auto", w1=None, w2=No
 
     The equivariant product of features that equivariant networks and rotation-invariant descriptors are made
     of. Cost for a row `O(L^5)` with "sparse", which is fastest up to about degree 6, and `O(L^3)` with "grid"
-    and "fft"; the working memory does not grow with the number of rows.
+    and "fft"; the working memory does not grow with the number of rows. For arrays of other libraries than
+    NumPy "sparse" and "grid" are alike, two dense matrices: `O(L^4)` for a row and for the matrices, and the
+    memory grows with the rows.
 
     Parameters
     ----------
@@ -49,19 +53,20 @@ def gaunt_tensor_product(x1, x2, *, lmax_out=None, method="auto", w1=None, w2=No
         "sparse": the sum over Gaunt coefficients; "grid": values on a Gauss-Legendre grid; "fft": Fourier
         coefficients in both angles; "auto": the faster of the first two.
     w1, w2, w3 : array of shape (..., lmax + 1) or None, default=None
-        Factors for each degree of ``x1``, ``x2`` and the result.
+        Factors for each degree of ``x1``, ``x2`` and the result, which are rounded to its precision.
     out : array of shape (..., (lmax_out + 1)**2) or None, default=None
         Where to write the result.
 
     Returns
     -------
     array of shape (..., (lmax_out + 1)**2)
-        Coefficients of the products; ``out`` if it was given.
+        Coefficients of the products, in the wider precision of ``x1`` and ``x2``; ``out`` if it was given.
 
     Raises
     ------
     ValueError
-        If a last axis is no square number, ``lmax_out`` is above ``lmax1 + lmax2``, or shapes do not match.
+        If a last axis is no square number, ``lmax_out`` is above ``lmax1 + lmax2``, shapes do not match,
+        or a factor overflows in the precision of the coefficients.
     TypeError
         If an array is complex or of a dtype that is not supported, or libraries are mixed.
 
@@ -103,10 +108,12 @@ def gaunt_tensor_product(x1, x2, *, lmax_out=None, method="auto", w1=None, w2=No
     weights = {name: w for name, w in (("w1", w1), ("w2", w2), ("w3", w3)) if w is not None}
     array_namespace(x1=x1, x2=x2, **weights)
     lmax_out = _degree_out(lmax_out, lmax1 + lmax2)
-    x1, x2 = _weighted("x1", x1, "w1", w1, lmax1, xp), _weighted("x2", x2, "w2", w2, lmax2, xp)
-    dtype = dtype_name(xp.result_type(x1, x2))
-    y = _plan(lmax1, lmax2, lmax_out, method, dtype)._multiply(x1, x2, xp)
-    y = _weighted("x1 * x2", y, "w3", w3, lmax_out, xp)
+    dtype = xp.result_type(x1, x2)
+    x1 = _weighted("x1", x1, "w1", w1, lmax1, dtype, xp)
+    x2 = _weighted("x2", x2, "w2", w2, lmax2, dtype, xp)
+    large = method == "sparse" and lmax1 + lmax2 + lmax_out > LARGE
+    y = _plan(large, lmax1, lmax2, lmax_out, method, dtype_name(dtype))._multiply(x1, x2, xp)
+    y = _weighted("x1 * x2", y, "w3", w3, lmax_out, dtype, xp)
     if any(dtype != y.dtype for dtype in given):
         names = {output_dtype_name("x1", dtype) for dtype in given}
         if len(names) == 1:
@@ -123,8 +130,8 @@ class GauntTensorProduct:
     A product of functions on the sphere, with the tables that it needs.
 
     Make it once and call it often. `gaunt_tensor_product` keeps the tables of recent shapes too; this is for
-    code that wants to say when they are made, how long they are kept, and of what precision. Cost of making
-    it `O(L^4)`, with "sparse" `O(L^5)`.
+    code that wants to say how long they are kept, and of what precision. They are made at the first call, at
+    a cost of `O(L^4)`, with "sparse" `O(L^5)`.
 
     Parameters
     ----------
@@ -150,7 +157,7 @@ class GauntTensorProduct:
 
     Notes
     -----
-    Calls do not change it, and may run in several threads.
+    Calls may run in several threads.
 
     Examples
     --------
@@ -171,23 +178,19 @@ class GauntTensorProduct:
         if method == "auto":
             method = _faster(self.lmax1, self.lmax2, self.lmax_out)
         self.method = method
-        self._tables = self._make_tables()
 
     def __getstate__(self):
         # Tables are faster made than sent.
         return {name: value for name, value in vars(self).items() if name != "_tables"}
 
-    def __setstate__(self, state):
-        vars(self).update(state)
-        self._tables = self._make_tables()
-
-    def _make_tables(self):
+    @functools.cached_property
+    def _tables(self):
         lmaxs = (self.lmax1, self.lmax2)
         if self.method == "fft":
             return _torus(lmaxs, self.lmax_out)
         if self.method == "grid":
             return _octant(sum(lmaxs) + self.lmax_out, (*lmaxs, self.lmax_out), self.dtype)
-        return _sparse(*lmaxs, self.lmax_out, self.dtype)
+        return _sparse(sum(lmaxs) + self.lmax_out > LARGE, *lmaxs, self.lmax_out, self.dtype)
 
     @np.errstate(invalid="ignore")
     def __call__(self, x1, x2):
@@ -282,8 +285,8 @@ def _faster(lmax1, lmax2, lmax_out):
     return "sparse"
 
 
-def _weighted(of, x, name, w, lmax, xp):
-    """Return coefficients times factors for each degree."""
+def _weighted(of, x, name, w, lmax, dtype, xp):
+    """Return coefficients times factors for each degree, which do not widen the dtype of the product."""
     if w is None:
         return x
     w, _ = as_real(name, w)
@@ -291,29 +294,31 @@ def _weighted(of, x, name, w, lmax, xp):
         constraint = f"of shape (..., {lmax + 1}), a factor for each degree"
         raise ValueError(invalid(name, constraint, f"shape {tuple(w.shape)}"))
     broadcast_shape(**{of: (x, 1), name: (w, 1)})
+    check_range(name, w, dtype, xp)
+    w = xp.astype(w, dtype, copy=False)
     return x * xp.take(w, from_host(degrees(lmax), xp, w), axis=-1)
 
 
 def _on_sphere(x1, x2, lmaxs, lmax_out, xp):
     """Return products by values on the whole grid, with arrays of any library."""
-    grid = _sphere(sum(lmaxs) + lmax_out, lmaxs, lmax_out)
+    degree = sum(lmaxs) + lmax_out
+    grid = sphere_grid(degree > LARGE, degree, lmaxs, lmax_out)
     first, second, analysis = (
         xp.astype(from_host(table, xp, x1), x1.dtype) for table in (*grid.synthesis, grid.analysis)
     )
     return xp.matmul(xp.matmul(x1, first) * xp.matmul(x2, second), analysis)
 
 
-_plan = functools.lru_cache(maxsize=16)(
+_plan = kept(
     lambda lmax1, lmax2, lmax_out, method, dtype: GauntTensorProduct(
         lmax1, lmax2, lmax_out, method=method, dtype=dtype
     )
 )
 _octant = functools.lru_cache(maxsize=16)(OctantGrid)
-_sphere = functools.lru_cache(maxsize=16)(SphereGrid)
 _torus = functools.lru_cache(maxsize=16)(TorusTransform)
 
 
-@functools.lru_cache(maxsize=16)
+@kept
 def _sparse(lmax1, lmax2, lmax_out, dtype):
     """Return the pairs of factors, where the entries of each begin, their targets and values."""
     indices, values = gaunt_coefficients(lmax1, lmax2, lmax_out)

@@ -19,6 +19,7 @@ from spectralkit.equivariant._arguments import (
 from spectralkit.equivariant._harmonics import spherical_harmonics
 
 _ORTHOGONAL = 1e-6
+_LARGEST = 2048  # the next table would be of a degree that harmonics do not have
 
 
 def wigner_d(lmax, R):
@@ -43,7 +44,7 @@ def wigner_d(lmax, R):
     Raises
     ------
     ValueError
-        If a matrix is further than 1e-6 from orthogonal, or ``lmax`` is negative.
+        If a matrix is further than 1e-6 from orthogonal, or ``lmax`` is negative or above 2048.
     TypeError
         If ``R`` is complex or of a dtype that is not supported.
 
@@ -103,12 +104,13 @@ def rotate(x, R):
     Returns
     -------
     array of shape (..., (lmax + 1)**2)
-        Coefficients of the rotated functions.
+        Coefficients of the rotated functions, in the precision of ``x`` whatever that of ``R``.
 
     Raises
     ------
     ValueError
-        If the last axis of ``x`` is no square number, or a matrix is further than 1e-6 from orthogonal.
+        If the last axis of ``x`` is no square number, its degree is above 2048, or a matrix is further than
+        1e-6 from orthogonal.
     TypeError
         If an array is complex or of a dtype that is not supported, or libraries are mixed.
 
@@ -197,6 +199,7 @@ def turn(x, span, angle, xp):
 
 def quarter_turn(x, span, xp, *, back=False):
     """Turn functions about the first axis, the second axis to the polar one, or back."""
+    check_degree("lmax", span[1], _LARGEST)
     parts = []
     for l in range(span[0], span[1] + 1):  # noqa: E741
         # One table serves many degrees.

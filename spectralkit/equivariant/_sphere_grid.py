@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from spectralkit.equivariant._harmonics import spherical_harmonics
+from spectralkit.equivariant._kept import kept
 from spectralkit.equivariant._legendre import gauss_legendre
 
 
@@ -27,3 +28,6 @@ class SphereGrid:
         Y = spherical_harmonics(max(*lmaxs, lmax_out), points)
         self.synthesis = [np.ascontiguousarray(Y[:, : (lmax + 1) ** 2].T) for lmax in lmaxs]
         self.analysis = Y[:, : (lmax_out + 1) ** 2] * weights[:, None]
+
+
+sphere_grid = kept(SphereGrid)

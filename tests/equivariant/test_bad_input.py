@@ -293,6 +293,29 @@ def test_degrees_above_those_of_the_product(call, match):
         call()
 
 
+def test_degrees_where_harmonics_underflow():
+    with pytest.raises(ValueError, match="lmax must be an integer between 0 and 3400; got 3401"):
+        spherical_harmonics(3401, r)
+    with pytest.raises(ValueError, match="lmax must be an integer between 0 and 2048; got 2049"):
+        rotate(np.zeros(2050**2), R)
+
+
+@pytest.mark.parametrize("library", ["numpy", "array_api_strict", "torch"])
+def test_factors_that_overflow(library):
+    xp = pytest.importorskip(library)
+    one, large = xp.ones(1, dtype=xp.float32), xp.asarray([1e200], dtype=xp.float64)
+    for name in ("w1", "w2", "w3"):
+        message = rf"{name} must be at most 3.4e\+38 .* float32; got larger ones. Pass coefficients in"
+        with pytest.raises(ValueError, match=message):
+            gaunt_tensor_product(one, one, **{name: large})
+    direction = xp.asarray([0.0, 0.0, 1.0])
+    with pytest.raises(ValueError, match="radial must be at most"):
+        gaunt_convolution(one, direction, large)
+    wide = xp.ones(1, dtype=xp.float64)
+    assert bool(gaunt_tensor_product(wide, one, w2=large)[0] > 1e199)
+    assert bool(gaunt_tensor_product(one, one, w1=xp.asarray([np.inf], dtype=xp.float64))[0] == xp.inf)
+
+
 def test_powers_start_at_one():
     with pytest.raises(ValueError, match="nu must be an integer of at least 1; got 0"):
         gaunt_power(x, 0)
@@ -460,10 +483,13 @@ def test_weights_of_nothing():
     weighted = np.column_stack([cloud, np.zeros(6)])
     with pytest.raises(ValueError, match="X must be clouds of some weight; got weights that are all 0"):
         SphericalInvariants(weight_column=3).fit([weighted])
-    weighted[:, 3] = [1, -1] * 3
+    weighted[:, 3] = 1
     model = SphericalInvariants(weight_column=3, average=True).fit([weighted])
-    with pytest.raises(ValueError, match="X must be clouds of some weight; got weights that add up to 0"):
-        model.transform([weighted])
+    for weights, dtype in (([1, -1], float), ([0.1, 0.7, -0.8], float), ([0.1, 0.7, -0.8], np.float32)):
+        for scale in (1, 1e20):
+            weighted[:, 3] = scale * np.resize(weights, 6)
+            with pytest.raises(ValueError, match=r"X must be .* some weight; got weights that add up to 0"):
+                model.transform([weighted.astype(dtype)])
 
 
 def test_not_fitted():

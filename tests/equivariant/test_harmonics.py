@@ -1,5 +1,7 @@
 """Real spherical harmonics: closed forms, SciPy, orthonormality, high degrees, poles, libraries."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,12 @@ def test_norm_at_degree_200():
     for l in range(201):  # noqa: E741
         block = squares[l * l : (l + 1) ** 2]
         np.testing.assert_allclose(block + block[::-1], 2, rtol=1e-12)
+
+
+def test_high_degrees_where_powers_of_the_sine_underflow():
+    for sine in (0.36, 1e-3):
+        Y = spherical_harmonics(2100, [sine, 0, np.sqrt(1 - sine**2)])[2100**2 :]
+        assert np.sum(Y**2) * 4 * np.pi / 4201 == pytest.approx(1, abs=1e-9)
 
 
 @pytest.mark.parametrize("z", [1, -1])
@@ -143,6 +151,21 @@ def test_shapes(shape):
     assert Y.shape == (*shape, 16)
     rows = [reference.harmonics(3, row) for row in xyz.reshape(-1, 3)]
     np.testing.assert_allclose(Y.reshape(-1, 16), np.reshape(rows, (-1, 16)), atol=1e-14)
+
+
+def test_each_direction_alone_has_the_same_bits():
+    xyz = reference.directions(70)
+    alone = [spherical_harmonics(30, row) for row in xyz]
+    assert np.array_equal(spherical_harmonics(30, xyz), alone)
+
+
+def test_memory_of_one_direction():
+    spherical_harmonics(200, [0, 0, 1])
+    tracemalloc.start()
+    Y = spherical_harmonics(200, [1, 2, 3])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * Y.nbytes
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "int64", "uint8", "bool"])

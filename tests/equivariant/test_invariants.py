@@ -314,6 +314,24 @@ def test_points_far_outside_and_heavy_ones_do_not_overflow():
         assert_same(model.fit_transform([np.column_stack([cloud, np.full(len(cloud), 1e308)])]), expected)
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"lmax": 2, "n_radial": 3, "order": 4},
+        {"r_max": 0.1, "center": False, "average": True},
+        {"type_column": 4, "weight_column": 3},
+        {"type_column": None, "weight_column": 1},
+    ],
+)
+def test_parameters_after_fit_wait_for_the_next_fit(parameters):
+    model, clouds = make("weights")
+    expected, names = model.fit_transform(clouds), model.get_feature_names_out()
+    model.set_params(**parameters)
+    assert np.array_equal(model.transform(clouds), expected)
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).transform(clouds), expected)
+    assert np.array_equal(model.get_feature_names_out(), names)
+
+
 def test_memory_is_that_of_the_features():
     clouds = np.random.default_rng(0).standard_normal((50, 20, 3))
     model = SphericalInvariants(lmax=8, n_radial=16).fit(clouds[:2])

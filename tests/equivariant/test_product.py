@@ -1,8 +1,10 @@
 """Gaunt tensor products: all methods against dense sums and values, algebra, equivariance, batches."""
 
 import functools
+import gc
 import math
 import pickle
+import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -214,6 +216,45 @@ def test_each_row_alone(n, lmax, method):
     if n:
         everywhere = reference.product(x1, x2, lmax_out=lmax)
         assert np.max(np.abs(y - everywhere)) < 1e-13 * np.max(np.abs(everywhere))
+
+
+@every_method
+@pytest.mark.parametrize("lmax", [5, 8])
+def test_working_memory_does_not_grow_with_the_rows(lmax, method):
+    plan, peaks = GauntTensorProduct(lmax, lmax, method=method), []
+    for n in (1, 1000, 2000):  # the first makes tables
+        x = reference.coefficients(lmax, n)
+        tracemalloc.start()
+        y = plan(x, x)
+        peaks.append(tracemalloc.get_traced_memory()[1] - y.nbytes)
+        tracemalloc.stop()
+    assert peaks[2] < 1.1 * peaks[1] + 1e5
+
+
+@every_method
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+def test_no_rows_of_other_libraries(library, method):
+    xp = pytest.importorskip(library)
+    y = gaunt_tensor_product(xp.zeros((0, 9)), xp.zeros((0, 4)), method=method)
+    assert tuple(y.shape) == (0, 16)
+
+
+def test_other_libraries_need_no_sparse_tables():
+    xp = pytest.importorskip("array_api_strict")
+    plan = GauntTensorProduct(2, 2, method="sparse")
+    plan(xp.ones((1, 9)), xp.ones((1, 9)))
+    assert "_tables" not in vars(plan)
+
+
+def test_few_large_tables_are_kept():
+    tracemalloc.start()
+    for lmax_out in range(15, 19):
+        gaunt_tensor_product(np.ones(100), np.ones(100), lmax_out=lmax_out, method="sparse")
+        gc.collect()
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    tables = GauntTensorProduct(9, 9, method="sparse")._tables
+    assert kept < 2 * sum(table.nbytes for table in tables)
 
 
 @every_method
