@@ -55,8 +55,11 @@ class Problem:
     def smooth_size(self, term, largest):
         """Return how large a linear term is for a solution of a size that varies over the whole box."""
         coefficient, orders = term
-        product = math.prod(n**order for n, order in zip(self.lengths, orders, strict=True))
-        return float(np.abs(coefficient).max()) * largest / product
+        return float(np.abs(coefficient).max()) * largest / self.unit_of(orders)
+
+    def unit_of(self, orders):
+        """Return what a derivative is measured in: lengths of the box, to their powers."""
+        return math.prod(n**order for n, order in zip(self.lengths, orders, strict=True))
 
 
 class Collocation:
@@ -99,7 +102,8 @@ class Collocation:
                 term = coefficient * self.apply(C, orders)
                 left -= term
                 # A constant has derivatives of zero, up to rounding that is relative to the last of these.
-                scale = max(scale, rms(term), problem.smooth_size((coefficient, orders), rms(values)))
+                smooth = rms(coefficient * values) / problem.unit_of(orders)
+                scale = max(scale, rms(term), smooth)
             if problem.nonlinear is not None:
                 term = problem.nonlinear(values)
                 left -= term

@@ -576,7 +576,7 @@ class _Model:
         self.data = np.concatenate([self.source, values / self.unit])
         self.covariance = Covariance(x, terms, faces, spectrum, nu)
         self.alone = Covariance(x, terms, [], spectrum, nu)  # without the boundary
-        self.fixed = noise_var > 0.0
+        self.fixed, self.least_noise = noise_var > 0.0, math.log(_NOISE_FLOOR)
         noise = max(noise_var / self.unit / self.unit, _NOISE_FLOOR) if self.fixed else 1.0
         waves = np.arange(1, self.n // 2) * math.pi / self.length
         power = np.abs(np.exp(-1j * np.outer(waves, x)) @ self.source) ** 2 * 2.0 / self.n**2
@@ -619,7 +619,7 @@ class _Model:
         count = len(theta) // 3
         middle = math.log(self.background)
         scales = [math.log(self.scale(w)) for w in (0.01 / self.length, 0.3 * self.highest)]
-        low = np.append(np.tile([middle - 60.0, scales[0], 0.0], count), math.log(_NOISE_FLOOR))
+        low = np.append(np.tile([middle - 60.0, scales[0], 0.0], count), self.least_noise)
         high = np.append(np.tile([middle + 30.0, scales[1], self.highest], count), math.log(10.0))
         if self.fixed:
             low[-1] = high[-1] = theta[-1]
@@ -651,6 +651,8 @@ class _Model:
         self.fixed = True
         best = self.grow(start, frequencies)
         self.fixed = False
+        # Of an order just above that of L it still would.
+        self.least_noise = max(self.least_noise, start[0, -1] - math.log(4.0))
         return self.grow(best.state, frequencies)
 
     def grow(self, state, frequencies):
@@ -716,6 +718,6 @@ class _Model:
                 added = self.with_component(state, log_weight, width, places[i])
                 for drop in (0.0,) if self.fixed else (0.0, 0.7, 2.5):  # of the noise, that it explains
                     trial = added.copy()
-                    trial[0, -1] = max(trial[0, -1] - drop, math.log(_NOISE_FLOOR))
+                    trial[0, -1] = max(trial[0, -1] - drop, self.least_noise)
                     trials.append(_Ascent(self.value(trial[0], trial)[0], trial))
         return trials

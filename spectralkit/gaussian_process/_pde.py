@@ -21,7 +21,7 @@ from spectralkit._core.checks import (
 from spectralkit._core.dtypes import output_dtype_name
 from spectralkit._core.parallel import block_ranges, one_blas_thread
 from spectralkit.base import unchanged_on_error
-from spectralkit.gaussian_process._collocation import Problem, contract
+from spectralkit.gaussian_process._collocation import contract
 from spectralkit.gaussian_process._conditions import (
     boundary_types,
     check_determined,
@@ -46,7 +46,8 @@ from spectralkit.gaussian_process._pde_arguments import (
     is_uniform,
 )
 from spectralkit.gaussian_process._solver import STRETCH, TOL_SIGNALS, newton, solve_frame, solve_lines
-from spectralkit.gaussian_process._uniqueness import homogeneous_residual
+from spectralkit.gaussian_process._uniqueness import homogeneous_residual, least_on_grid
+from spectralkit.gaussian_process._units import in_units, scaled
 from spectralkit.gaussian_process._weights import evidence_weights
 
 # Largest change of the logarithm of a variance at which evidence is at its maximum.
@@ -56,13 +57,19 @@ _UNIT = float(np.finfo(np.float64).eps)
 _NOISE_FLOOR = 1e-8
 # Rounding errors of data in double precision: of a sine they grow with its argument.
 _ROUNDINGS = 100.0
+# Largest standard deviation of the noise in evidence, relative to the data: its fourth power is a number.
+_MOST_NOISE = 1e50
+# Fewest points along a side in evidence: with 10 the noise is explained, and bands cover half of the points.
+_EVIDENCE_POINTS = 16
 # Residual, relative to the terms, at which noise is no explanation.
 _NOTHING = 0.9
 # Residual above which a solution is none: what is sampled well enough leaves much less.
 _POOR = 1e-5
-# Relative residual of a solution without source and data below which the equation is at a resonance: frames
-# of two dimensions hold one to 1e-5.
-_RESONANCE = 1e-5
+# Relative residual of a solution without source and data below which an equation is at a resonance: functions
+# of one dimension hold one to 1e-10; those of two, and fourth derivatives, to 1e-5.
+_RESONANCE, _ROUGH_RESONANCE = 1e-8, 1e-5
+# Size on the points, of what is of size 1 between them, below which rounding errors are as good.
+_UNSEEN = 1e-9
 # Part of the sampling frequency's half above which a line may be the image of one beyond it.
 _ALIASING = 0.8
 # Bytes of functions at points that are held at once.
@@ -70,7 +77,7 @@ _BLOCK_BYTES = 2**26
 
 
 class AliasingWarning(UserWarning):
-    """A frequency is so near to half the sampling frequency that it may stand for one above it."""
+    """Points are too far apart: what was found may stand for another solution with the same samples."""
 
 
 class SpectralMixturePDE(BaseEstimator):
@@ -174,7 +181,9 @@ class SpectralMixturePDE(BaseEstimator):
     the coordinates; up to order 2, as faces state one value each, or 4 in periodic dimensions; and for an
     equation that is not linear ``nonlinear(u)`` and ``nonlinear_derivative(u)``, which are added. A linear
     equation is searched for a solution without source and data, as that of Helmholtz has at an eigenvalue of
-    the box: with up to 260 half-waves in one dimension and 17 along each side in two, but not in three.
+    the box: with up to 190 half-waves in one dimension and 16 along each side in two, whatever the grid, but
+    not in three. That takes 0.1 s; where coefficients vary in two dimensions, 0.4 s. Those that are functions
+    are called between the points of the grid, too, and if they raise there, there is no search.
 
     References
     ----------
@@ -236,8 +245,8 @@ class SpectralMixturePDE(BaseEstimator):
         Parameters
         ----------
         grid : tuple of ndarray
-            Coordinates of the points along each dimension, increasing, at least 8; uniform except for
-            ``init="frame"`` and given frequencies.
+            Coordinates of the points along each dimension, increasing, at least 8, and 16 for
+            ``init="evidence"``; uniform for ``init="esprit"``.
         source : ndarray of shape (len(grid[0]), len(grid[1]), ...)
             The right side on the grid.
         boundary : ndarray of the same shape or None, default=None
@@ -252,18 +261,21 @@ class SpectralMixturePDE(BaseEstimator):
         ------
         ValueError
             If shapes do not match, coordinates do not increase, data are not finite, the boundary leaves the
-            problem undetermined, or a parameter is out of range. The estimator is then what it was before.
+            problem undetermined, a parameter is out of range, or the estimated variance of the noise is. The
+            estimator is then what it was before.
         TypeError
             If the arrays are not on the host or of a dtype that is not supported.
 
         Warns
         -----
         AliasingWarning
-            If a frequency is above 0.8 of half the sampling frequency.
+            If a frequency is above 0.8 of half the sampling frequency, or if the points of a grid that is not
+            uniform do not determine the frame.
         ConvergenceWarning
             If Newton's method or the evidence did not converge, or if no spectrum explains the source.
         scipy.linalg.LinAlgWarning
-            If the linear equation of an operator object is at a resonance.
+            If the linear equation of an operator object has a solution without source and data, to a relative
+            residual of 1e-8, or of 1e-5 in two dimensions and with fourth derivatives.
         """
         with unchanged_on_error(self):
             problem, noise_std = self._fit(grid, source, boundary)
@@ -289,21 +301,14 @@ class SpectralMixturePDE(BaseEstimator):
         conditions = read_conditions(boundary.astype(np.float64), x, types, orders)
         has_value_term = hasattr(operator, "nonlinear") or any(not any(o) for _, o in terms)
         check_determined(conditions, types, orders, operator, has_value_term)
-        self._root, self._posterior, self._scale = None, None, 1.0
+        self._root, self._posterior = None, None
         if init == "esprit" and not self._is_uniform:
             given = "points that are not equally spaced"
             raise ValueError(invalid("grid", 'uniform for init="esprit"', given, 'Use init="frame".'))
-        # Powers of two, which change no digit; where the equation is not linear its scale is part of it.
-        if not hasattr(operator, "nonlinear"):
-            largest = max(
-                np.abs(source).max(), max((np.abs(c.values).max() for c in conditions), default=0.0)
-            )
-            self._scale = 2.0 ** math.frexp(largest)[1] if largest > 0.0 else 1.0
-        source = source / self._scale
-        conditions = [replace(c, values=c.values / self._scale) for c in conditions]
-        problem = Problem(x, source, terms, operator, conditions)
         self._low, self._high = [p[0] for p in x], [p[-1] for p in x]
-        noise_std = math.sqrt(self.noise_var) / self._scale
+        problem, self._units = in_units(x, source, terms, operator, conditions)
+        given = given and [scaled(omega, k) for omega, k in zip(given, self._units.lengths, strict=True)]
+        noise_std = float(self._units.source(math.sqrt(self.noise_var)))
         if init == "evidence":
             self._fit_evidence(problem, noise_std, rounding)
         else:
@@ -345,16 +350,35 @@ class SpectralMixturePDE(BaseEstimator):
         """Take over the coefficients of a solution."""
         self._dictionaries = solution.collocation.dictionaries
         self._change = self._newton_change = solution.change
-        self.coef_ = solution.coef * self._scale
-        self.frequencies_ = [np.asarray(d.frequencies) for d in self._dictionaries]
+        self.coef_ = scaled(solution.coef, self._units.values)
+        self._set_frequencies([d.frequencies for d in self._dictionaries])
         self.residual_norm_ = solution.residual
         self.boundary_residual_ = solution.boundary_residual
         self.rank_ = solution.rank
         self.n_iter_ = solution.n_iter
         self.method_ = solution.method
 
+    def _set_frequencies(self, frequencies):
+        pairs = zip(frequencies, self._units.lengths, strict=True)
+        self.frequencies_ = [scaled(np.asarray(omega), -k) for omega, k in pairs]
+
+    def _set_noise_var(self, variance):
+        """Publish the variance of the noise of the source: that given, or the estimate."""
+        exponent = 2 * (self._units.equation + self._units.values)
+        self.noise_var_ = float(self.noise_var) or float(scaled(variance, exponent))
+        if not math.isfinite(self.noise_var_):
+            constraint, given = "within the range of float64", "a larger estimate"
+            raise ValueError(invalid("noise_var", constraint, given, "Scale source and boundary."))
+
     def _fit_evidence(self, problem, noise_std, rounding):
         """Condition a mixture of maximal evidence on the source."""
+        if noise_std > _MOST_NOISE:
+            constraint = f"at most {_MOST_NOISE**2:g} times the square of the source or the boundary data"
+            raise ValueError(invalid("noise_var", constraint, self.noise_var, "Scale it as they are."))
+        if min(map(len, problem.grid)) < _EVIDENCE_POINTS:
+            constraint = f'of at least {_EVIDENCE_POINTS} points in each dimension for init="evidence"'
+            given = f"shape {problem.source.shape}"
+            raise ValueError(invalid("grid", constraint, given, "Fewer do not tell noise from a solution."))
         std = noise_std or noise_level(problem.source, problem.grid[0])
         # Below this nothing is told apart; and of zeros nothing is uncertain.
         std = max(std, max(_NOISE_FLOOR, rounding) * problem.size) or 1.0
@@ -389,10 +413,10 @@ class SpectralMixturePDE(BaseEstimator):
         self._posterior = posterior
         self._smoothness = self.nu if self.spectrum == "student_t" else np.inf
         self._change, self._newton_change = (0.0 if posterior.converged else np.inf), 0.0
-        self.frequencies_ = [np.sort(posterior.frequencies)]
-        self.coef_ = posterior.coef * self._scale
+        self._set_frequencies([np.sort(posterior.frequencies)])
+        self.coef_ = scaled(posterior.coef, self._units.values)
         values = [c * posterior.mean(x, order) for c, order in terms]
-        left, scale = problem.source - sum(values), max(rms(problem.source), *map(rms, values))
+        left, scale = problem.source - sum(values), max(problem.size, *map(rms, values))
         self.residual_norm_ = rms(left) / scale if scale > 0.0 else 0.0
         worst = 0.0
         for condition in problem.conditions:
@@ -403,7 +427,7 @@ class SpectralMixturePDE(BaseEstimator):
         self.rank_ = len(posterior.coef)
         self.n_iter_ = posterior.n_iter
         self._std = math.sqrt(posterior.noise_var)
-        self.noise_var_ = float(self.noise_var) or posterior.noise_var * self._scale * self._scale
+        self._set_noise_var(posterior.noise_var)
         self.method_ = "evidence"
 
     def _fit_weights(self, problem, noise_std):
@@ -433,33 +457,26 @@ class SpectralMixturePDE(BaseEstimator):
                 method="evidence",
             )
         )
-        self._root = posterior.root * self._scale
+        self._root = posterior.root
         self._std, self._newton_change = noise_std, solution.change
-        self.noise_var_ = float(self.noise_var) or noise_std**2 * self._scale * self._scale
+        self._set_noise_var(noise_std**2 if problem.size > 0.0 else 0.0)
 
     def _warn(self, problem, noise_std):
         """Warn of frequencies near the limit of the sampling, and of what did not converge."""
-        for axis, (x, omega) in enumerate(zip(problem.grid, self.frequencies_, strict=True)):
-            limit = _ALIASING * math.pi / float(np.max(np.diff(x)))
-            highest = float(np.max(np.abs(omega), initial=0.0))
-            # A frame, and a mixture that is broad, have high frequencies in any case.
-            is_sharp = self._posterior is None and isinstance(self._dictionaries[axis], Lines)
-            if highest > limit and is_sharp:
-                warnings.warn(
-                    f"dimension {axis}: the frequency {highest:.4g} is above 0.8 of half the sampling "
-                    f"frequency, {limit:.4g}, and may be the image of one beyond it. Use a finer grid.",
-                    AliasingWarning,
-                    stacklevel=3,
-                )
         what, is_evidence = f"{type(self).__name__} ({self.method_})", self.method_ == "evidence"
-        is_searched = problem.nonlinear is None and len(problem.grid) < 3
-        if is_searched and not isinstance(self.operator, str):
-            found = homogeneous_residual(problem, STRETCH)
-            if found < _RESONANCE:
+        for axis, x in enumerate(problem.grid):
+            message = self._aliasing(axis, x)
+            if message:
+                warnings.warn(f"dimension {axis}: {message}", AliasingWarning, stacklevel=3)
+        n_dims = len(problem.grid)
+        if problem.nonlinear is None and n_dims < 3 and not isinstance(self.operator, str):
+            found = homogeneous_residual(problem, self.operator, self._units, STRETCH)
+            if found < (_RESONANCE if n_dims == 1 and problem.highest <= 2 else _ROUGH_RESONANCE):
                 warnings.warn(
-                    f"{what}: without source and data the equation still has a solution, to a relative "
-                    f"residual of {found:.1e}. This is a resonance: with them it has none, or many, of which "
-                    "one was found. Change the operator or the boundary.",
+                    f"{what}: to a relative residual of {found:.1e}, the equation has a solution without "
+                    "source and data. At a resonance it has no solution with them, or many, of which one was "
+                    f"found; near one, errors of both are up to {1.0 / max(found, _UNIT):.1e} times as large "
+                    "in the solution. Change the operator or the boundary.",
                     LinAlgWarning,
                     stacklevel=3,
                 )
@@ -483,6 +500,29 @@ class SpectralMixturePDE(BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+
+    def _aliasing(self, axis, x):
+        """Return why the points of a dimension may stand for another solution, if they may."""
+        if self._posterior is not None:  # a mixture that is broad has high frequencies in any case
+            return ""
+        unit, gap = self._units.lengths[axis], float(np.max(np.diff(x)))
+        if isinstance(self._dictionaries[axis], Lines):
+            highest = float(np.max(self._dictionaries[axis].frequencies, initial=0.0))
+            limit = _ALIASING * math.pi / gap
+            if highest > limit:
+                return (
+                    f"the frequency {scaled(highest, -unit):.4g} is above 0.8 of half the sampling "
+                    f"frequency, {scaled(limit, -unit):.4g}, and may be the image of one beyond it. Use a "
+                    "finer grid."
+                )
+        # So does a frame; on points that are equally spaced it has few enough modes.
+        elif not self._is_uniform and least_on_grid(self._dictionaries[axis], x) < _UNSEEN:
+            return (
+                f"points up to {scaled(gap, unit):.4g} apart do not tell the modes of the frame from each "
+                "other, and the solution may be another one. Use a grid with smaller gaps, or fewer modes "
+                "(n_modes)."
+            )
+        return ""
 
     def predict(self, points, return_std=False, derivative=None):
         """
@@ -521,12 +561,13 @@ class SpectralMixturePDE(BaseEstimator):
             raise ValueError(invalid("return_std", 'False unless fitted with init="evidence"', True, remedy))
         with np.errstate(over="ignore", invalid="ignore"):
             shape, columns, mean = self._evaluated(points, orders, return_std)
-        mean = self._cast(mean).reshape(shape)
+        exponent = self._units.of(orders)
+        mean = self._cast(scaled(mean, exponent)).reshape(shape)
         if not return_std:
             return mean
         with np.errstate(over="ignore", invalid="ignore"):
             std = self._std_at_points(columns, orders)
-        return mean, self._cast(std).reshape(shape)
+        return mean, self._cast(scaled(std, exponent + self._units.values)).reshape(shape)
 
     def _evaluated(self, points, orders, return_std):
         """Return the shape of what is asked for, columns of coordinates, and the mean."""
@@ -537,7 +578,7 @@ class SpectralMixturePDE(BaseEstimator):
             if self._posterior is None:
                 mean = contract(self.coef_, self._functions(axes, orders))
             else:
-                mean = self._scale * self._posterior.mean(axes[0], orders[0])
+                mean = scaled(self._posterior.mean(axes[0], orders[0]), self._units.values)
         else:
             points = host_array("points", points)
             n_dims = len(self.frequencies_)
@@ -586,7 +627,7 @@ class SpectralMixturePDE(BaseEstimator):
         return values
 
     def _checked_points(self, axes):
-        """Return coordinates in double precision; outside the box the equation says nothing."""
+        """Return coordinates in units of their own; outside the box the equation says nothing."""
         if len(axes) != len(self.frequencies_):
             raise ValueError(invalid("points", f"a tuple of {len(self.frequencies_)} arrays", len(axes)))
         found = []
@@ -603,7 +644,7 @@ class SpectralMixturePDE(BaseEstimator):
                 worst = points[~((points >= low - slack) & (points <= high + slack))][0]
                 constraint = f"inside [{low:g}, {high:g}] in dimension {axis}"
                 raise ValueError(invalid("points", constraint, float(worst)))
-            found.append(points)
+            found.append(scaled(points, -self._units.lengths[axis]))
         return found
 
     def _functions(self, axes, orders):
@@ -612,7 +653,7 @@ class SpectralMixturePDE(BaseEstimator):
     def _at_points(self, columns, orders):
         """Return the expansion at scattered points."""
         if self._posterior is not None:
-            return self._scale * self._posterior.mean(columns[0], orders[0])
+            return scaled(self._posterior.mean(columns[0], orders[0]), self._units.values)
         parts = []
         for start, stop in block_ranges(len(columns[0]), self._n_rows(self.coef_.size // len(self.coef_))):
             first, *rest = self._functions([c[start:stop] for c in columns], orders)
@@ -625,7 +666,7 @@ class SpectralMixturePDE(BaseEstimator):
     def _std_at_points(self, columns, orders):
         """Return the posterior's standard deviations at scattered points."""
         if self._posterior is not None:
-            return self._scale * self._posterior.std(columns[0], orders[0])
+            return self._posterior.std(columns[0], orders[0])
         parts = []
         for start, stop in block_ranges(len(columns[0]), self._n_rows(2 * self.coef_.size)):
             rows, *rest = self._functions([c[start:stop] for c in columns], orders)

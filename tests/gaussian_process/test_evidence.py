@@ -8,9 +8,19 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
 
 from spectralkit.gaussian_process import AliasingWarning, SpectralMixturePDE
-from tests.gaussian_process.reference import Known, boundary, bump, cosine, product, relative, sine
+from tests.gaussian_process.reference import (
+    Known,
+    boundary,
+    bump,
+    cosine,
+    polynomial,
+    product,
+    relative,
+    sine,
+)
 
 RATIOS = (10.0, 100.0, 1000.0)
 NORMAL = 1.959963984540054
@@ -262,3 +272,66 @@ def test_nothing(n_dims):
     mean, std = solver.predict(grid, return_std=True)
     assert not mean.any()
     assert np.isfinite(std).all()
+    assert solver.noise_var_ == 0.0
+
+
+@pytest.mark.parametrize("spectrum", ["gaussian", "student_t"])
+def test_boundary_alone(spectrum):
+    """Without a source its size is no measure of a residual."""
+    grid, u = (np.linspace(0.0, 1.0, 100),), Known((polynomial(1.0, 1.0),))
+    solver = SpectralMixturePDE(init="evidence", spectrum=spectrum).fit(
+        grid, np.zeros(100), boundary(u, grid)
+    )
+    assert relative(solver.predict(grid), u(grid)) <= 1e-6
+    assert solver.residual_norm_ <= 1e-5
+
+
+@pytest.mark.parametrize("name", ["hill", "square"])
+def test_noise_out_of_range(name):
+    u, grid = PROBLEMS[name]
+    source = u.poisson(grid)
+    source, data = source + np.random.default_rng(0).standard_normal(source.shape), boundary(u, grid)
+    solver = SpectralMixturePDE(init="evidence")
+    with pytest.raises(
+        ValueError, match="noise_var must be within the range of float64; got a larger estimate"
+    ):
+        solver.fit(grid, 1e200 * source, 1e200 * data)
+    with pytest.raises(ValueError, match=r"noise_var must be at most 1e\+100 times .*; got 1\.0"):
+        solver.set_params(noise_var=1.0).fit(grid, 1e-200 * source, 1e-200 * data)
+    # About the largest that there may be: nothing is found, and that is said.
+    with pytest.warns(ConvergenceWarning, match="in its residual"):
+        solver.set_params(noise_var=1e90).fit(grid, source, data)
+    assert np.isfinite(solver.predict(grid, return_std=True)).all()
+
+
+@pytest.mark.parametrize("shape", [(15,), (15, 20), (20, 15)])
+def test_few_points(shape):
+    grid = tuple(np.linspace(0.0, 1.0, n) for n in shape)
+    data = boundary(Known((polynomial(0.0),) * len(shape)), grid)
+    with pytest.raises(
+        ValueError, match=r"grid must be of at least 16 points in each dimension for init=\"evid"
+    ):
+        SpectralMixturePDE(init="evidence").fit(grid, np.ones(shape), data)
+
+
+@pytest.mark.parametrize("spectrum", ["gaussian", "student_t"])
+def test_coverage_of_fewest_points(spectrum):
+    problem = Known((sine(3.0),)), (np.linspace(0.0, 1.0, 16),)
+    found = fits(problem, 10.0, 10, spectrum=spectrum)
+    assert coverage(found) >= 0.8
+    assert all(fit.noise >= 0.02 for fit in found)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_order_just_above_that_of_the_operator(seed):
+    """L of such a process is nearly white, and would take up the noise."""
+
+    class Slope:
+        def terms(self, n_dims):
+            return [(1.0, (1,))]
+
+    rng, x, u = np.random.default_rng(seed), np.linspace(0.0, 1.0, 60), Known((sine(3.0),))
+    source = u((x,), (1,)) + 0.1 * rng.standard_normal(60)
+    solver = SpectralMixturePDE(Slope(), init="evidence", spectrum="student_t", nu=1.01)
+    solver.fit((x,), source, boundary(u, (x,), faces=[(0, 0)]))
+    assert 0.1 <= solver.noise_var_ / 0.1**2 <= 2.0

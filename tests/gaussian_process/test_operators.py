@@ -468,6 +468,56 @@ def test_terms_that_are_no_list():
         SpectralMixturePDE(Broken()).fit(grid1, wave1.poisson(grid1), boundary(wave1, grid1))
 
 
+# Scales of coordinates and coefficients
+
+
+@pytest.mark.parametrize("init", ["esprit", "frame", "evidence", [9.0]])
+@pytest.mark.parametrize(
+    ("length", "coefficient"),
+    [(1e-100, 1e-100), (1e-76, 1.0), (1e78, 1.0), (1e100, 1.0), (1.0, 1e155), (1.0, 1e-155)],
+)
+def test_extreme_units(length, coefficient, init):
+    """Of coordinates and of the operator: nothing overflows, and nothing warns."""
+    u, (x,) = Known((sine(9.0),)), grid1
+    source, data = u.poisson(grid1), boundary(u, grid1)
+    operator = Terms((coefficient, (2,)))
+    given = [9.0 / length] if isinstance(init, list) else init
+    solver = SpectralMixturePDE(operator, init=given)
+    solver.fit((length * x,), coefficient * (source / length / length), data)
+    assert relative(solver.predict((length * x,)), u(grid1)) <= 1e-6
+    for order in (1, 2):
+        found = solver.predict(length * x, derivative=order)
+        assert relative(found * length**order, u(grid1, (order,))) <= 1e-3
+    if init == "esprit":
+        np.testing.assert_allclose(solver.frequencies_[0] * length, [9.0], rtol=1e-6)
+
+
+def test_powers_of_two_change_no_digit():
+    """Also of the slope at a face, and of each dimension by itself."""
+    u, grid, kinds = Known((sine(9.0), cosine(6 * np.pi))), (grid2[0], grid2[1] + 1.0), "neumann"
+    terms = (1.0, (2, 0)), (1.0, (0, 2)), (-3.0, (0, 0))
+    source, data = u.laplacian(grid) - 3.0 * u(grid), boundary(u, grid, ("dirichlet", kinds))
+    wide, stretch = (2.0**70 * grid[0], 2.0**-60 * grid[1]), (2.0**140, 2.0**-120)
+    scaled = [(c * stretch[0] ** (o[0] // 2) * stretch[1] ** (o[1] // 2), o) for c, o in terms]
+    data_wide = data.copy()
+    data_wide[1:-1] *= 2.0**60
+    fits = [
+        SpectralMixturePDE(Terms(*t), boundary_type=("dirichlet", kinds)).fit(g, source, d)
+        for t, g, d in ((terms, grid, data), (scaled, wide, data_wide))
+    ]
+    assert relative(fits[0].predict(grid), u(grid)) <= 1e-9
+    np.testing.assert_array_equal(fits[1].predict(wide), fits[0].predict(grid))
+    slopes = fits[1].predict(wide, derivative=(0, 1)), fits[0].predict(grid, derivative=(0, 1))
+    np.testing.assert_array_equal(2.0**-60 * slopes[0], slopes[1])
+
+
+def test_length_out_of_range():
+    """Where the equation is not linear, its terms have the units of the user."""
+    (x,), u = grid1, Known((sine(9.0),))
+    with pytest.raises(ValueError, match=r"grid must be of a length .*float64; got \[1e-160\]"):
+        SpectralMixturePDE("allen_cahn").fit((1e-160 * x,), u.poisson(grid1), boundary(u, grid1))
+
+
 # Resonances: solutions without source and data
 
 
@@ -510,6 +560,67 @@ def test_resonance_of_any_scale_and_with_coefficients_that_vary():
     vary = [(lambda x: 2.0 + np.cos(x), orders) for orders in ((2,), (0,))]
     with pytest.warns(LinAlgWarning, match="resonance"):
         SpectralMixturePDE(Terms(*vary)).fit((x,), np.exp(x), data)
+
+
+@pytest.mark.parametrize("n", [8, 20, 50])
+def test_resonance_on_few_points(n):
+    """The search has points of its own."""
+    for k in (1, 4, 100, 190):
+        grid = (np.linspace(0.0, np.pi, n),)
+        with pytest.warns(LinAlgWarning, match="resonance"):
+            fit_helmholtz(float(k * k), grid, "dirichlet", [3.0])
+    for k in (1, 4, 16):
+        with pytest.warns(LinAlgWarning, match="resonance"):
+            fit_helmholtz(1.0 + k * k, (grid[0],) * 2, "dirichlet", [3.0])
+    ends = np.where(np.isin(np.arange(n), [0, n - 1]), 0.0, np.nan)
+    # sin 2x solves (2 + cos x) u'' + 4 (2 + cos x) u = 0.
+    vary = Terms((lambda x: 2.0 + np.cos(x), (2,)), (lambda x: 4.0 * (2.0 + np.cos(x)), (0,)))
+    with pytest.warns(LinAlgWarning, match="resonance"):
+        SpectralMixturePDE(vary).fit(grid, np.zeros(n), ends)
+
+
+def test_resonance_of_fourth_order():
+    x = np.linspace(0.0, TURN, 40)
+    with pytest.warns(LinAlgWarning, match="resonance"):
+        SpectralMixturePDE(Terms((1.0, (4,)), (-16.0, (0,))), boundary_type="periodic").fit((x,), np.sin(x))
+
+
+def test_coefficients_that_know_their_points_only():
+    """They are not searched, and are not called where they raise in vain."""
+    (x,), u = grid1, Known((sine(9.0),))
+    known = np.linspace(1.0, 2.0, len(x))
+    solver = SpectralMixturePDE(Terms((lambda _: known, (2,))))
+    solver.fit(grid1, known * u.poisson(grid1), boundary(u, grid1))
+    assert relative(solver.predict(grid1), u(grid1)) <= 1e-9
+
+
+def test_coercive_with_coefficients_that_vary_much_is_no_resonance():
+    """Where a coefficient is small, its largest value is no scale of the equation."""
+    (x,), u = grid1, Known((sine(3.0),))
+
+    def minus_c(x):
+        return -0.5e8 * (1.0 + np.tanh((x - 0.5) / 0.02))
+
+    solver = SpectralMixturePDE(Terms((1.0, (2,)), (minus_c, (0,))), init="frame")
+    solver.fit(grid1, u.poisson(grid1) + minus_c(x) * u(grid1), boundary(u, grid1))
+    assert relative(solver.predict(grid1), u(grid1)) <= 1e-9
+
+
+def test_stiff_is_no_resonance():
+    """Convection without diffusion, but for a part in 1e9."""
+    u = Known((sine(3.0),))
+    solver = SpectralMixturePDE(Terms((1e-9, (2,)), (1.0, (1,))))
+    solver.fit(grid1, 1e-9 * u.poisson(grid1) + u(grid1, (1,)), boundary(u, grid1))
+    assert relative(solver.predict(grid1), u(grid1)) <= 1e-9
+
+
+def test_growth_is_said_to_magnify_errors():
+    """u' - 40 u from its start is well-posed."""
+    u = Known((cosine(3.0),))
+    with pytest.warns(LinAlgWarning, match=r"near one, errors of both are up to .*e\+(09|10) times"):
+        SpectralMixturePDE(Terms((1.0, (1,)), (-40.0, (0,)))).fit(
+            grid1, u(grid1, (1,)) - 40.0 * u(grid1), boundary(u, grid1, faces=[(0, 0)])
+        )
 
 
 @pytest.mark.parametrize("kinds", ["dirichlet", "neumann"])

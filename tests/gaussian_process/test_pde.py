@@ -563,6 +563,48 @@ def test_image():
     assert solver.frequencies_[0] == pytest.approx([0.9 * math.pi * (n - 1)])
 
 
+@pytest.mark.parametrize("n_dims", [1, 2])
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.linspace(0.0, 1.0, 60) ** 4,
+        np.concatenate([[0.0], np.geomspace(1e-2, 1.0, 59)]),
+        np.concatenate([[0.0], np.geomspace(1e-4, 1.0, 59)]),
+    ],
+)
+def test_graded_grid(x, n_dims):
+    """Equations hold on the points, and the solution is another one."""
+    u, grid = Known((sine(3.0), cosine(2.0))[:n_dims]), (x, np.linspace(0.0, 1.0, 30))[:n_dims]
+    with pytest.warns(
+        AliasingWarning, match=r"dimension 0: points up to 0\.[0-9]+ apart do not tell"
+    ) as caught:
+        solver = solve(u, grid, init="frame")
+    assert caught[0].filename == __file__
+    assert error(solver, u, ONE) > 1e-2 >= solver.residual_norm_
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.linspace(0.0, 1.0, 60) ** 2,
+        np.linspace(0.0, 1.0, 200) ** 3,
+        np.concatenate([np.linspace(0.0, 0.4, 50), np.linspace(0.6, 1.0, 50)]),
+        np.concatenate([[0.0], np.sort(np.random.default_rng(0).uniform(size=58)), [1.0]]),
+        0.5 - 0.5 * np.cos(np.linspace(0.0, math.pi, 60)),
+    ],
+    ids=["square", "cube", "gap", "random", "Chebyshev"],
+)
+def test_uneven_grid_that_does(x):
+    """And nothing is said."""
+    u = Known((sine(3.0),))
+    assert error(solve(u, (x,), init="frame"), u, ONE) <= 1e-5
+
+
+def test_fewer_modes_on_a_graded_grid():
+    u = Known((sine(3.0),))
+    assert error(solve(u, (np.linspace(0.0, 1.0, 60) ** 4,), init="frame", n_modes=13), u, ONE) <= 1e-2
+
+
 def noisy_problem(n=200, ratio=10.0, seed=0):
     rng = np.random.default_rng(seed)
     u, grid = Known((sine(20.0),), (sine(40.0, 0.25),)), grid_of(ONE, n)
