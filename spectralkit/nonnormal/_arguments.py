@@ -56,7 +56,8 @@ def _on_host(name, array):
 
 def power_of_two(A):
     """Return the power of two at or below the largest modulus of the entries; 1 for zeros."""
-    largest = float(np.max(np.abs(A)))
+    with np.errstate(over="ignore"):
+        largest = min(float(np.max(np.abs(A))), np.finfo(np.float64).max)  # moduli may overflow
     # Not the smallest subnormals: their inverses overflow.
     return math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1000)) if largest > 0.0 else 1.0
 

@@ -24,6 +24,8 @@ METHODS, STRUCTURES = ("random", "optimize"), ("none", "skew", "auto")
 # Descent ends when the logarithm of the objective falls by less than this.
 _TOL = 1e-5
 _UNIT = np.finfo(np.float64).eps
+# Perturbations of a matrix of norm 1 up to this have squares that do not overflow.
+_LARGEST = 1e100
 
 
 class IllConditionedWarning(UserWarning):
@@ -57,7 +59,7 @@ class DiagonalizationResult(Result):
     spectral_abscissa : float
         Largest real part of the eigenvalues.
     n_iter : int
-        Steps of descent, or perturbations that were tried; 0 for a normal matrix.
+        Steps of descent, or ``n_trials``, of which A itself is one; 0 for a normal matrix.
     converged : bool
         Whether the backward error is what was asked for, and descent, if any, has ended by itself.
     status : str
@@ -111,9 +113,32 @@ class DiagonalizationResult(Result):
         -------
         array of shape (n, n)
             ``(A + perturbation)^exponent``.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If it overflows, or the exponent is negative and an eigenvalue is zero.
         """
         exponent = check_number("exponent", exponent)
-        return self.apply(lambda values: values**exponent)
+        what = f"the power {exponent:g} has a pole, or"
+        return self._apply_finite(lambda values: self._powers(values, exponent), what)
+
+    def _powers(self, values, exponent):
+        """Return powers of the eigenvalues, for integers conjugate where those are."""
+        images = values**exponent
+        if self._is_real and exponent.is_integer():
+            i, on_axis = np.flatnonzero(values.imag > 0.0), values.imag == 0.0
+            images[i + 1] = images[i].conj()
+            images[on_axis] = values.real[on_axis] ** exponent
+        return images
+
+    def _apply_finite(self, function, what):
+        """Return a function of the matrix; raise where it is not finite."""
+        with np.errstate(all="ignore"):
+            result = self.apply(function)
+        if not np.isfinite(result).all():
+            raise np.linalg.LinAlgError(f"{what} overflows.")
+        return result
 
     def exponential(self, t=1.0):
         """
@@ -128,9 +153,14 @@ class DiagonalizationResult(Result):
         -------
         array of shape (n, n)
             ``exp(t (A + perturbation))``.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If it overflows.
         """
         t = check_number("t", t)
-        return self.apply(lambda values: np.exp(t * values))
+        return self._apply_finite(lambda values: np.exp(t * values), f"the exponential at t={t:g}")
 
     def resolvent(self, z):
         """
@@ -265,9 +295,15 @@ def perturb_then_diagonalize(
         eps, allowance = None, 10.0
     else:
         eps = check_number("eps", eps, 0.0, open_low=True, remedy="It is relative to the norm of A.")
+        if eps > _LARGEST:
+            raise ValueError(invalid("eps", f"at most {_LARGEST:g}", eps, "It is relative to the norm of A."))
         allowance = 1.1
     scale = power_of_two(A)
     problem = _Problem.of(A / scale, math.sqrt(np.finfo(dtype).eps) if eps is None else eps, structure)
+    size = scale * (problem.norm + problem.radius)
+    if not size <= float(np.finfo(dtype).max):
+        constraint = "of a norm that does not overflow, with the perturbation"
+        raise ValueError(invalid("A", constraint, f"a norm of {size:.3g}", "Scale it."))
     best, n_iter, ended = problem.normal(), 0, True
     if best is None:
         zero = problem.decompose(np.zeros_like(A))

@@ -89,11 +89,15 @@ class PseudospectrumDisplay:
         scale = power_of_two(A)
         norm = spectral_norm(A / scale) * scale
         if bounds is None:
+            if norm > 0.1 * np.finfo(np.float64).max:
+                raise ValueError(invalid("A", "of a norm that leaves room for a grid", norm, "Scale it."))
             bounds = _surroundings(eigenvalues, norm)
         bounds = as_reals("bounds", bounds)
         if bounds.shape != (4,) or not np.isfinite(bounds).all() or np.any(bounds[1::2] <= bounds[::2]):
             remedy = "Each end is above its beginning."
             raise ValueError(invalid("bounds", "(left, right, lower, upper)", bounds.tolist(), remedy))
+        if np.any(0.5 * bounds[1::2] - 0.5 * bounds[::2] > 0.4 * np.finfo(np.float64).max):
+            raise ValueError(invalid("bounds", "of differences that do not overflow", bounds.tolist()))
         x, y = np.linspace(*bounds[:2], n_points), np.linspace(*bounds[2:], n_points)
         sigma = pseudospectrum(A, x + 1j * y[:, None], tol=tol)
         return cls(x, y, sigma, eigenvalues, len(A) * np.finfo(np.float64).eps * norm)

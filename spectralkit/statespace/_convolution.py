@@ -1,11 +1,12 @@
 """Causal convolution of signals with kernels, and its adjoint."""
 
 import array_api_compat
+import numpy as np
 import scipy.fft
 
 from spectralkit._core.checks import invalid
 from spectralkit._core.dtypes import dtype_of
-from spectralkit._core.namespaces import is_numpy
+from spectralkit._core.namespaces import from_host, is_numpy, to_host
 from spectralkit.statespace._arguments import (
     as_arrays,
     check_axis,
@@ -16,6 +17,8 @@ from spectralkit.statespace._arguments import (
 
 # Kernels up to this length are summed directly: as fast as three transforms, and causal to the bit.
 _SHORT = 32
+# Powers of two up to this leave room for the products of two sums.
+_EXPONENT = 400
 
 
 def causal_convolution(u, k):
@@ -130,8 +133,10 @@ def causal_convolution_adjoint(y, k, u):
         missing = (*grad_k.shape[:-1], kernel_length - length)
         zeros = xp.zeros(missing, dtype=xp.float64, device=array_api_compat.device(u))
         grad_k = xp.concat([grad_k, zeros], axis=-1)
-    grad_u = xp.broadcast_to(grad_u, (*lead, grad_u.shape[-1]))
-    grad_k = xp.broadcast_to(grad_k, (*lead, grad_k.shape[-1]))
+    # Copies: neither read-only nor parts of something larger.
+    grad_u, grad_k = (
+        xp.asarray(xp.broadcast_to(grad, (*lead, grad.shape[-1])), copy=True) for grad in (grad_u, grad_k)
+    )
     return sum_to(grad_u, u.shape, dtypes["u"], xp), sum_to(grad_k, k.shape, dtypes["k"], xp)
 
 
@@ -151,8 +156,29 @@ def _convolve(u, k, xp):
         return _direct(u, k, xp)
     size = scipy.fft.next_fast_len(length + k.shape[-1] - 1, real=True)
     fft = scipy.fft if is_numpy(xp) else xp.fft
+    (u, u_exponents), (k, k_exponents) = _in_range(u, xp), _in_range(k, xp)
     product = fft.rfft(u, n=size, axis=-1) * fft.rfft(k, n=size, axis=-1)
-    return fft.irfft(product, n=size, axis=-1)[..., :length]
+    y = fft.irfft(product, n=size, axis=-1)[..., :length]
+    if u_exponents is None and k_exponents is None:
+        return y
+    exponents = sum(e for e in (u_exponents, k_exponents) if e is not None)
+    # In two steps: either factor is in range.
+    for part in (exponents // 2, exponents - exponents // 2):
+        y = y * from_host(np.ldexp(1.0, part), xp, y)
+    return y
+
+
+def _in_range(x, xp):
+    """Return rows divided by powers of two where products would not be in range, and their exponents."""
+    if 0 in x.shape:
+        return x, None
+    high, low = (to_host(extreme(x, axis=-1, keepdims=True)) for extreme in (xp.max, xp.min))
+    exponents = np.frexp(np.maximum(high, -low))[1]
+    if np.abs(exponents).max() < _EXPONENT:
+        return x, None
+    # Not the smallest subnormals: their inverses overflow.
+    exponents = np.maximum(exponents, -1000)
+    return x * from_host(np.ldexp(1.0, -exponents), xp, x), exponents
 
 
 def _direct(u, k, xp):

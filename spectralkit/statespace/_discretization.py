@@ -14,6 +14,7 @@ from spectralkit.statespace._arguments import (
     check_axis,
     check_stable,
     leading_shape,
+    power_of_two,
     real_dtype_name,
 )
 
@@ -57,8 +58,8 @@ def discretize(A, B, dt, *, method="zoh", allow_unstable=False):
     Raises
     ------
     ValueError
-        If shapes do not match, something is not finite, dt is not positive, the system is unstable, or
-        "bilinear" has a pole, which only unstable systems have.
+        If shapes do not match, something is not finite, dt is not positive or so long that dt A
+        overflows, the system is unstable, or "bilinear" has a pole, which only unstable systems have.
     TypeError
         If arrays are of different libraries, or of a dtype that is not supported.
     numpy.linalg.LinAlgError
@@ -77,9 +78,10 @@ def discretize(A, B, dt, *, method="zoh", allow_unstable=False):
     system the exponential of ``[[A, B], [0, 0]]`` is taken, and of a diagonal one ``exp(z) - 1`` without
     cancellation.
 
-    A dense matrix is taken for stable if ``A + A^*`` has no positive eigenvalue, as for all of `hippo`;
-    else it is unstable if some eigenvalue is to the right of the axis by more than rounding can have
-    moved it, as far as its condition number tells. For matrices that are nearly defective that is far.
+    Stable is what grows by no more than rounding in the longer of a step and a unit of time. A dense
+    matrix is taken for stable if ``A + A^*`` has no positive eigenvalue, as for all of `hippo`; else it is
+    unstable if some eigenvalue is to the right of the axis by more than rounding can have moved it, as far
+    as its condition number tells. For matrices that are nearly defective that is far.
 
     References
     ----------
@@ -102,26 +104,34 @@ def discretize(A, B, dt, *, method="zoh", allow_unstable=False):
         steps = [xp.asarray(dt, dtype=xp.float64, device=array_api_compat.device(A))]
     (steps,) = steps
     if not bool(xp.all(steps > 0.0)):
-        raise ValueError(invalid("dt", "positive", f"{float(xp.min(steps))}"))
+        raise ValueError(invalid("dt", "positive", float(xp.min(steps))))
     A, B, dt = (_double(array, xp) for array in (A, B, steps))
     check_axis("A", A)
     check_axis("B", B, A.shape[-1], "A")
     dense = B.ndim == 1 and A.ndim == 2 and A.shape[0] == A.shape[1] > 0
-    excess = _certain_abscissa(to_host(A)) if dense else _real_part(A, xp)
+    if not dense:
+        leading_shape(A=A.shape[:-1], B=B.shape[:-1], dt=dt.shape)
+    # Growth in one step, or in a unit of time if that is longer.
+    time = xp.where(dt > 1.0, dt, xp.ones_like(dt))
+    with np.errstate(over="ignore", invalid="ignore"):
+        if dense:
+            excess, z = _certain_abscissa(to_host(A)) * to_host(time), dt[..., None, None] * A
+        else:
+            excess, z = _real_part(A, xp) * time[..., None], dt[..., None] * A
     bound = "stable, without eigenvalues of positive real part"
     check_stable("A", excess, dtypes["A"], allow_unstable, bound)
-    if dense:
-        A_bar, B_bar = _dense_step(A, B, dt, method, xp)
-    else:
-        leading_shape(A=A.shape[:-1], B=B.shape[:-1], dt=dt.shape)
-        A_bar, B_bar = _diagonal_step(A, B, dt[..., None], method, xp)
+    if not bool(xp.all(xp.isfinite(z))):
+        raise ValueError(
+            invalid("dt", "such that dt A does not overflow", "a product that does", "Lower it.")
+        )
+    A_bar, B_bar = (_dense_step if dense else _diagonal_step)(A, z, B, dt, method, xp)
     both = real_dtype_name(dtypes["A"], dtypes["B"])
     return _cast(A_bar, real_dtype_name(dtypes["A"]), xp), _cast(B_bar, both, xp)
 
 
-def _diagonal_step(A, B, dt, method, xp):
-    """Return the recurrence of diagonal systems."""
-    z = dt * A
+def _diagonal_step(A, z, B, dt, method, xp):
+    """Return the recurrence of diagonal systems, where z is dt A."""
+    dt = dt[..., None]
     if method == "bilinear":
         below = 1.0 - 0.5 * z
         _check_no_pole(bool(xp.any(below == 0.0)))
@@ -131,28 +141,31 @@ def _diagonal_step(A, B, dt, method, xp):
     return xp.exp(z), dt * slope * B
 
 
-def _dense_step(A, B, dt, method, xp):
-    """Return the recurrence of a dense system."""
+def _dense_step(A, z, B, dt, method, xp):
+    """Return the recurrence of a dense system, where z is dt A."""
     n = A.shape[0]
     common = xp.result_type(A, B)
-    dt = dt[..., None, None]
+    dt = dt[..., None]
     if method == "bilinear":
-        half = 0.5 * dt * A
+        half = 0.5 * z
         eye = xp.eye(n, dtype=half.dtype, device=array_api_compat.device(A))
-        both = xp.concat([xp.astype(eye + half, common), xp.astype(dt * B[:, None], common)], axis=-1)
+        both = xp.concat([xp.astype(eye + half, common), xp.astype(dt * B, common)[..., None]], axis=-1)
         try:
             both = xp.linalg.solve(xp.astype(eye - half, common), both)
         except (np.linalg.LinAlgError, RuntimeError):
             _check_no_pole(True)
         A_bar, B_bar = both[..., :n], both[..., n]
     else:
-        top = xp.concat([xp.astype(A, common), xp.astype(B, common)[:, None]], axis=1)
+        # The last column is linear in what stands there, which must not be what sets the norm.
+        size, columns = power_of_two(B, xp), 2.0 ** n.bit_length()
+        last = xp.astype(B / size / columns, common)[:, None]
+        top = xp.concat([xp.astype(z, common), xp.broadcast_to(last, (*z.shape[:-1], 1))], axis=-1)
         with np.errstate(over="ignore", invalid="ignore"):
-            augmented = dt * xp.concat([top, xp.zeros_like(top[:1, :])], axis=0)
+            augmented = xp.concat([top, xp.zeros_like(top[..., :1, :])], axis=-2)
             flow = scipy.linalg.expm(augmented) if is_numpy(xp) else _expm(augmented, xp)
-        if not bool(xp.all(xp.isfinite(flow))):
+            A_bar, B_bar = flow[..., :n, :n], dt * flow[..., :n, n] * columns * size
+        if not bool(xp.all(xp.isfinite(A_bar))) or not bool(xp.all(xp.isfinite(B_bar))):
             raise np.linalg.LinAlgError("the exponential of dt A overflows: lower dt.")
-        A_bar, B_bar = flow[..., :n, :n], flow[..., :n, n]
     return A_bar if _is_complex(A, xp) else _real_part(A_bar, xp), B_bar
 
 
@@ -203,14 +216,15 @@ def _cast(array, dtype, xp):
 
 def _certain_abscissa(A):
     """Return the largest real part of an eigenvalue that rounding does not explain, or 0."""
-    n = len(A)
+    n, scale = len(A), power_of_two(A, np)
+    A = A / scale
     noise = n * _UNIT * float(np.linalg.norm(A))
     if np.linalg.eigvalsh(0.5 * (A + A.conj().T))[-1] <= noise:
         return np.zeros(())
     values, left, right = scipy.linalg.eig(A, left=True)
     cosines = np.abs(np.sum(left.conj() * right, axis=0))
     moved = noise / np.maximum(cosines, np.finfo(np.float64).tiny)
-    return np.max(np.where(values.real > moved, values.real, 0.0))
+    return np.max(np.where(values.real > moved, values.real, 0.0)) * scale
 
 
 def _check_no_pole(hit):

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from spectralkit._core.arrays import as_numbers
 from spectralkit._core.checks import check_integer, check_number, check_option, invalid
 from spectralkit._core.dtypes import dtype_of, output_dtype_name
 from spectralkit._core.namespaces import array_namespace, from_host
@@ -125,7 +126,7 @@ class StateSpaceFeatures(TransformerMixin, BaseEstimator):
             self._system = MultiscaleSystem.of(
                 self.init, self.n_states, self.dt_min, self.dt_max, self.n_scales
             )
-            self.dt_ = from_host(self._system.dt, xp, X)
+            self.dt_ = from_host(self._system.dt.copy(), xp, X)
         return self
 
     def transform(self, X):
@@ -250,6 +251,8 @@ def check_sequences(estimator, X, *, reset, y=None, **options):
 
     Targets are checked along by scikit-learn's rules where ``options`` say which; then both are returned.
     """
+    if isinstance(X, np.ma.MaskedArray):
+        as_numbers("X", X)  # which raises
     if is_host_table(X):
         options = {"y": y, **options} if options else {}
         checked = validate_data(estimator, X, reset=reset, dtype="numeric", allow_nd=True, **options)

@@ -76,7 +76,10 @@ def hippo(measure, n, *, dtype=np.float64):
     """
     check_option("measure", measure, MEASURES)
     n = check_integer("n", n, 1)
-    dtype = np.dtype(dtype)
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(invalid("dtype", "float32 or float64", dtype)) from None
     if dtype.name not in ("float32", "float64"):
         raise TypeError(invalid("dtype", "float32 or float64", dtype.name))
     if measure == "legs":
@@ -220,7 +223,7 @@ def legs_transfer_function(n, s):
     for k in range(n):
         below = s + (k + 1.0)
         if bool(xp.any(below == 0.0)):
-            raise ValueError(invalid("s", f"none of the poles -1 to -{n}", f"{-(k + 1)}"))
+            raise ValueError(invalid("s", f"none of the poles -1 to -{n}", -(k + 1)))
         product = product * ((s - (k - 1.0) if k else 1.0) / below)
         columns.append(math.sqrt(2.0 * k + 1.0) * product)
     return xp.astype(xp.stack(columns, axis=-1), dtype_of(xp, dtypes["s"]), copy=False)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spectralkit._core.checks import check_integer, check_option
+from spectralkit._core.checks import check_integer, check_number, check_option
+from spectralkit._core.random import as_rng
 from spectralkit._core.results import Result
 from spectralkit.nonnormal import perturb_then_diagonalize
 from spectralkit.statespace._hippo import check_even, hippo
@@ -120,6 +121,11 @@ def diagonal_init(kind, n, *, eps="auto", rng=None):
     n = check_integer("n", n, 1)
     if kind == "ptd":
         return _perturbed_legs(n, eps, rng)
+    if isinstance(eps, str):
+        check_option("eps", eps, ("auto",))
+    else:
+        check_number("eps", eps, 0.0, open_low=True)
+    as_rng(rng)
     check_even(n, 'States come in conjugate pairs; "ptd" takes odd numbers.')
     if kind == "legs":
         return _normal_legs(n)

@@ -16,7 +16,7 @@ from sklearn.utils.validation import (
 )
 
 from spectralkit._core.checks import check_flag, check_number, invalid
-from spectralkit._core.dtypes import output_dtype_name
+from spectralkit._core.dtypes import working_dtype_name
 from spectralkit._core.namespaces import array_namespace
 from spectralkit._core.parallel import block_ranges
 from spectralkit.base import is_host_table, unchanged_on_error
@@ -26,6 +26,10 @@ from spectralkit.statespace._scan import diagonal_scan
 # Bytes of states that are held at once.
 _BLOCK_BYTES = 2**25
 _UNIT = float(np.finfo(np.float64).eps)
+# Sums of squares below this have lost digits to underflow.
+_SMALLEST = float(np.finfo(np.float64).tiny) / _UNIT
+# Parameters that the moments depend on.
+_FIXED = ("n_states", "init", "dt_min", "dt_max", "n_scales", "per_step")
 
 
 class _StateSpaceRidge(BaseEstimator):
@@ -54,15 +58,21 @@ class _StateSpaceRidge(BaseEstimator):
         channels = () if self.n_channels_ is None else (self.n_channels_,)
         shape = (*self.coef_.shape[:-1], *channels)
         C = self.coef_.reshape(*shape, *self._system.A_bar.shape[:1], -1) @ system.readout
-        return system.A_bar.ravel(), system.B_bar.ravel(), C.reshape(*shape, -1)
+        return system.A_bar.flatten(), system.B_bar.flatten(), C.reshape(*shape, -1)
 
     def _accumulate(self, X, Y, weights, *, reset, per_step=False):
         """Add checked sequences and targets, (N, k) or (N, L, k), to the moments."""
+        given = {name: getattr(self, name) for name in _FIXED if hasattr(self, name)}
         if reset:
+            self._fixed = given
             self._system = MultiscaleSystem.of(
                 self.init, self.n_states, self.dt_min, self.dt_max, self.n_scales
             )
             self._moments = None
+        for name, value in self._fixed.items():
+            if given[name] != value:
+                remedy = "Call fit to start anew."
+                raise ValueError(invalid(name, f"{value!r}, as in the first call", given[name], remedy))
         moments = self._moments
         if moments is None:
             width = (self.n_channels_ or 1) * len(self._system.dt) * len(self._system.readout)
@@ -82,6 +92,10 @@ class _StateSpaceRidge(BaseEstimator):
         if not (np.isfinite(moments.gram).all() and np.isfinite(moments.cross).all()):
             constraint = "of squares that do not overflow, times sample_weight"
             raise ValueError(invalid("X and y", constraint, "values that are too large", "Scale them."))
+        squares = np.diag(moments.gram) + moments.weight * moments.x_mean**2
+        if (moments.gram.any() or moments.x_mean.any()) and squares.max() < _SMALLEST:
+            constraint = "of squares that do not underflow, times sample_weight"
+            raise ValueError(invalid("X", constraint, "values that are too small", "Scale them."))
         self._moments = moments
 
     def _blocks(self, X, Y, weights, n_rows, per_step):
@@ -165,7 +179,8 @@ class StateSpaceRegressor(RegressorMixin, _StateSpaceRidge):
     long to pass at once is cut into rows that overlap by what the system remembers. `recurrence` runs the
     fitted model over a stream of any length.
 
-    Data are taken from the host, and computed with in float64; predictions have the dtype of X.
+    Data are taken from the host, and computed with in float64; predictions have the dtype of X, or
+    float32 for halves. Only ``alpha`` may change between calls of ``partial_fit``.
 
     References
     ----------
@@ -274,8 +289,8 @@ class StateSpaceRegressor(RegressorMixin, _StateSpaceRidge):
         check_is_fitted(self)
         _check_host(X=X)
         X = check_sequences(self, X, reset=False)
-        dtype = output_dtype_name("X", X.dtype)
-        if not check_flag("per_step", self.per_step):
+        dtype = working_dtype_name("X", X.dtype)
+        if not self._fixed["per_step"]:
             y = self._linear(X)
             return (y[:, 0] if self.coef_.ndim == 1 else y).astype(dtype)
         A_bar, B_bar, C = self.recurrence()
@@ -303,7 +318,8 @@ class StateSpaceRegressor(RegressorMixin, _StateSpaceRidge):
         float
             As in scikit-learn, the mean over outputs; with ``per_step`` every step is a sample.
         """
-        if not self.per_step:
+        check_is_fitted(self)
+        if not self._fixed["per_step"]:
             return super().score(X, y, sample_weight)
         from sklearn.metrics import r2_score
 
@@ -335,6 +351,9 @@ class StateSpaceRegressor(RegressorMixin, _StateSpaceRidge):
             Y = (y[..., None] if single else y).astype(np.float64)
             weights = _as_weights(sample_weight, X)
             self._accumulate(X, Y, weights, reset=reset, per_step=per_step)
+            if not reset and single != (self.coef_.ndim == 1):
+                constraint = f"of {self.coef_.ndim + per_step} axes, as in the first call"
+                raise ValueError(invalid("y", constraint, f"shape {y.shape}"))
             coef, intercept = self._moments.solve(alpha)
             self.coef_, self.intercept_ = (coef[0], float(intercept[0])) if single else (coef, intercept)
         return self
@@ -480,7 +499,7 @@ class StateSpaceClassifier(ClassifierMixin, _StateSpaceRidge):
             classes = unique_labels(classes)
             if not first and not np.array_equal(classes, self.classes_):
                 constraint = f"{self.classes_.tolist()}, as before"
-                raise ValueError(invalid("classes", constraint, f"{classes.tolist()}"))
+                raise ValueError(invalid("classes", constraint, classes.tolist()))
         elif first:
             raise ValueError(invalid("classes", "given in the first call of partial_fit", None))
         return self._fit(X, y, sample_weight, classes if first else self.classes_, reset=first)
@@ -502,7 +521,7 @@ class StateSpaceClassifier(ClassifierMixin, _StateSpaceRidge):
         check_is_fitted(self)
         _check_host(X=X)
         X = check_sequences(self, X, reset=False)
-        scores = self._linear(X).astype(output_dtype_name("X", X.dtype))
+        scores = self._linear(X).astype(working_dtype_name("X", X.dtype))
         return scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict(self, X):
@@ -588,7 +607,7 @@ class _Moments:
         F = len(variance)
         # Constant up to rounding, as StandardScaler has it, or to underflow: not blown up to variance 1.
         noise = _UNIT * self.n_rows * variance + (_UNIT * self.n_rows * self.x_mean) ** 2
-        noise = np.maximum(noise, np.finfo(np.float64).tiny / _UNIT / self.weight)
+        noise = np.maximum(noise, _SMALLEST / self.weight)
         scale = np.where(variance > noise, np.sqrt(variance), 1.0)
         gram, cross = self.gram / np.outer(scale, scale), self.cross / scale[:, None]
         rounding = F * _UNIT * float(np.trace(gram))

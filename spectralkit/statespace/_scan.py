@@ -157,7 +157,7 @@ def diagonal_scan(A_bar, B_bar, C, u, *, D=None, x0=None, allow_unstable=False):
     dtype = dtype_of(xp, real_dtype_name(*dtypes.values()))
     if not is_numpy(xp):
         y, state = _generic(*arrays, lead, xp)
-        return ScanResult(y=xp.astype(y, dtype), state=state)
+        return ScanResult(y=xp.astype(y, dtype), state=xp.asarray(state, copy=True))
     A, B, C, u, D, x0 = arrays
     model, state = _grouped((A, B, C), lead), _grouped((_or_zeros(x0, A, xp),), lead)
     u, u_row = _source_rows(u, lead)
@@ -393,8 +393,8 @@ def _generic_adjoint(A, B, C, u, D, x0, y_bar, state_bar, lead, xp):
     state_bar = xp.broadcast_to(xp.astype(state_bar, xp.complex128, copy=False), x0.shape)
     length = u.shape[-1]
     if length == 0:
-        zero = xp.zeros_like(x0)
-        return zero, zero, zero, u, xp.sum(u, axis=-1), state_bar
+        zeros = (xp.zeros_like(x0) for _ in range(3))
+        return *zeros, u, xp.sum(u, axis=-1), xp.asarray(state_bar, copy=True)
     drive, weight = (xp.astype(value, xp.complex128)[..., None] for value in (u, 2.0 * y_bar))
     states = xp.concat([x0[..., None, :], _recurrence(A, B[..., None, :] * drive, x0, xp)], axis=-2)
     pulled = xp.conj(C)[..., None, :] * weight

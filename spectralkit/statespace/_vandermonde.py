@@ -257,7 +257,8 @@ def _tables(log_z, C, lead):
     turn = ((upper.astype(np.int64) << 32) + middle.astype(np.int64) + (last >> 32)).view(np.uint64)
     turn_low = (last & 0xFFFFFFFF).view(np.uint64)
     padding = [(0, 0), (0, -log_z.shape[-1] % compiled.UNROLL)]
-    columns = (decay, turn, turn_low, *parts(C, xp))
+    # Below that all powers but the first are zero; products with steps stay finite.
+    columns = (np.maximum(decay, -1e3), turn, turn_low, *parts(C, xp))
     return [np.pad(rows(x, lead, x.dtype), padding) for x in columns]
 
 
@@ -294,6 +295,7 @@ def _giant_and_baby(log_z, length, xp):
     """Return the powers by whole blocks and those inside a block, each a pair of parts."""
     block = compiled.BLOCK
     baby = xp.astype(xp.arange(block, device=array_api_compat.device(log_z)), xp.float64)
+    baby = xp.where(baby < length, baby, 0.0 * baby)  # later powers may overflow
     giant = xp.astype(xp.arange(-(-length // block), device=array_api_compat.device(log_z)), xp.float64)
     return _powers(log_z, block * giant, xp), _powers(log_z, baby, xp)
 

@@ -142,7 +142,7 @@ def _panel_moments(decay, turn, turn_low, k, start, moments):
     n, size = len(decay), len(k)
     n_rows = (size + BLOCK - 1) // BLOCK
     baby = np.empty((2 * _MODES, BLOCK))
-    powers = np.empty((BLOCK, 2 * _MODES))
+    powers = np.zeros((BLOCK, 2 * _MODES))  # later ones than are needed may overflow
     padded = np.zeros(BLOCK)
     plain, weighted = np.empty(2 * _MODES), np.empty(2 * _MODES)
     moments[:] = 0.0
@@ -152,7 +152,7 @@ def _panel_moments(decay, turn, turn_low, k, start, moments):
         a, t, t_low = decay[low:high], turn[low:high], turn_low[low:high]
         _baby_steps(a, t, t_low, baby)
         # Modes along the lanes: real parts first, then imaginary parts.
-        for r in range(BLOCK):
+        for r in range(min(BLOCK, size)):
             for j in range(m):
                 powers[r, j] = baby[2 * j, r]
                 powers[r, m + j] = baby[2 * j + 1, r]

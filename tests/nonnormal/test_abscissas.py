@@ -363,3 +363,11 @@ def test_kreiss_constant_of_an_eigenvalue_on_the_axis(coupling):
     """Its limit at the axis is the norm of the spectral projector, however large."""
     assert kreiss_constant([[0.0, coupling], [0.0, -1.0]]) == pytest.approx(np.hypot(1, coupling), rel=1e-2)
     assert kreiss_constant([[0.0, coupling], [0.0, 0.0]]) == np.inf
+
+
+@pytest.mark.parametrize("stiffness", [1e2, 1e6, 1e8])
+def test_kreiss_constant_of_stiff_matrices(stiffness):
+    slow = np.array([[-1e-3, 1.0], [0.0, -1e-3]])
+    A = scipy.linalg.block_diag(-stiffness, slow)
+    assert kreiss_constant(A) == pytest.approx(kreiss_constant(slow), rel=1e-4)
+    assert kreiss_constant(slow) == pytest.approx(250.001, rel=1e-6)

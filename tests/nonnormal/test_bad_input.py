@@ -219,3 +219,28 @@ def test_other_numbers_are_converted(function, value):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         function(value)
+
+
+def test_numbers_out_of_range():
+    large = np.eye(4, k=1) * 1e308
+    with pytest.raises(ValueError, match="A must be of a norm that leaves room for a grid"):
+        PseudospectrumDisplay.from_matrix(large)
+    with pytest.raises(ValueError, match="bounds must be of differences that do not overflow"):
+        PseudospectrumDisplay.from_matrix(A, bounds=(-1e308, 1e308, 0.0, 1.0))
+    with pytest.raises(ValueError, match="A must be of a norm that does not overflow"):
+        perturb_then_diagonalize(np.full((4, 4), 1e308))
+    with pytest.raises(ValueError, match="A must be of a norm that does not overflow"):
+        perturb_then_diagonalize(np.eye(4, k=1, dtype=np.float32) * np.float32(3e38), 0.5)
+    for eps in (1.7e308, 1e200):
+        with pytest.raises(ValueError, match=r"eps must be at most 1e\+100"):
+            perturb_then_diagonalize(A, eps)
+    # The modulus overflows, the real part does not.
+    assert numerical_abscissa([[1.7e308 + 1.7e308j]]) == pytest.approx(1.7e308)
+
+
+def test_functions_that_are_not_finite():
+    singular = perturb_then_diagonalize(np.diag([0.0, 1.0]))
+    with pytest.raises(np.linalg.LinAlgError, match="the power -1 has a pole"):
+        singular.power(-1)
+    with pytest.raises(np.linalg.LinAlgError, match="the exponential at t=1000 overflows"):
+        singular.exponential(1000.0)

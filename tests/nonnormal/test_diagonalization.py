@@ -548,3 +548,16 @@ def test_images_of_a_wrong_shape():
             ValueError, match=r"function must be one that maps shape \(4,\) to itself; got shape"
         ):
             result.apply(function)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("exponent", [-8, -1, 2, 99, 100, 101])
+def test_powers_of_a_real_matrix_are_real(exponent, dtype):
+    A = (-np.eye(6) + 0.3 * np.random.default_rng(0).standard_normal((6, 6))).astype(dtype)
+    A = A / np.float32(np.abs(np.linalg.eigvals(A)).max())
+    result = perturb_then_diagonalize(A, 1e-6)
+    assert {True, False} <= set((result.eigenvalues.imag == 0.0).tolist())
+    found = result.power(exponent)
+    assert found.dtype == dtype
+    expected = np.linalg.matrix_power(np.float64(A + result.perturbation), exponent)
+    np.testing.assert_allclose(found, expected, atol=np.sqrt(np.finfo(dtype).eps) * np.abs(expected).max())

@@ -173,3 +173,38 @@ def test_bad_input(u, k, kind, message):
 def test_bad_cotangents():
     with pytest.raises(ValueError, match=r"y must be of shape \(..., 3\)"):
         causal_convolution_adjoint([1.0], [1.0], [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize(
+    ("u", "k"),
+    [
+        (np.full(65536, 1e150), np.full(65536, 1e150)),
+        (np.full(100, 1e307), np.full(100, 1e-10)),
+        (np.full(100, 1e-200), np.full(100, 1e200)),
+        (np.full(100, 5e-324), np.full(100, 1e300)),
+        (np.full(100, 1e300), np.full(100, 1e-310)),
+    ],
+)
+def test_what_can_be_represented_is(library, u, k):
+    xp = pytest.importorskip(library)
+    found = np.asarray(causal_convolution(xp.asarray(u), xp.asarray(k)))
+    np.testing.assert_allclose(found, u[0] * k[0] * np.arange(1, len(u) + 1), rtol=1e-10)
+
+
+def test_rows_have_scales_of_their_own():
+    u, k = np.random.default_rng(0).standard_normal((2, 1, 100))
+    sizes = 2.0 ** np.array([[-1000.0], [0.0], [1000.0]])
+    y = causal_convolution(u * sizes, k)
+    np.testing.assert_array_equal(y, causal_convolution(u, k) * sizes)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("kernel_length", [3, 50])
+def test_gradients_are_arrays_of_their_own(library, kernel_length):
+    xp = pytest.importorskip(library)
+    y, u = xp.ones((2, 50), dtype=xp.float64), xp.ones(50, dtype=xp.float64)
+    for grad in causal_convolution_adjoint(y[0], u[:kernel_length], u):
+        grad[...] = 0.0
+        assert not isinstance(grad, np.ndarray) or min(grad.strides) > 0
+    assert bool(xp.all(u == 1.0) & xp.all(y == 1.0))

@@ -202,7 +202,7 @@ def test_mixed_libraries_raise():
 
 @pytest.mark.parametrize("dt", [0.0, -0.1, np.nan, np.inf, [0.1, 0.0], np.array(-1.0), [np.nan]])
 def test_bad_steps(dt):
-    with pytest.raises(ValueError, match="dt must be"):
+    with pytest.raises(ValueError, match=r"dt must be .*; got [^']*\."):
         discretize([-1.0], [1.0], dt)
 
 
@@ -285,3 +285,38 @@ def test_pole_of_bilinear(A):
     B = np.ones(A.shape[-1])
     with pytest.raises(ValueError, match="dt must be such that"):
         discretize(A, B, 0.5, method="bilinear", allow_unstable=True)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("scale", [1e15, 1e149, 1e170, 1e-200])
+def test_dense_zoh_in_any_unit(library, scale):
+    xp = pytest.importorskip(library)
+    A, B = hippo("legs", 16)
+    expected = discretize(A, B, 0.01)
+    A_bar, B_bar = discretize(xp.asarray(A / scale), xp.asarray(B), 0.01 * scale)
+    assert_allclose(np.asarray(A_bar), expected[0], atol=1e-15)
+    assert_allclose(np.asarray(B_bar) / scale, expected[1], atol=1e-15)
+    A_bar, B_bar = discretize(xp.asarray(A), xp.asarray(scale * B), 0.01)
+    assert_allclose(np.asarray(A_bar), expected[0], atol=1e-15)
+    assert_allclose(np.asarray(B_bar) / scale, expected[1], atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("A", "dt"),
+    [
+        (np.array([1e-16]), 1e17),
+        (np.float32([4e-7]), 1e7),
+        (1e-17 * np.eye(2), 1e17),
+        (1e160 * np.eye(2), 1e-160),
+    ],
+)
+def test_growth_is_seen_in_any_unit(A, dt):
+    with pytest.raises(ValueError, match="A must be stable"):
+        discretize(A, np.ones(len(A)), dt)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("A", [np.array([-1e200 + 1e200j]), np.diag([-1e200, -1.0])])
+def test_steps_whose_product_overflows(A, method):
+    with pytest.raises(ValueError, match="dt must be such that dt A does not overflow"):
+        discretize(A, np.ones(len(A)), 1e150, method=method)

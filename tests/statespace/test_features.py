@@ -258,3 +258,19 @@ def test_digits_with_a_kernel_machine():
     X, y = load_digits(return_X_y=True)
     model = make_pipeline(StateSpaceFeatures(), StandardScaler(), SVC())
     assert model.fit(X[:1200], y[:1200]).score(X[1200:], y[1200:]) > 0.94
+
+
+def test_dt_is_a_copy():
+    X = np.random.default_rng(0).standard_normal((3, 20))
+    features = StateSpaceFeatures(n_states=4).fit(X)
+    expected = features.transform(X)
+    features.dt_[:] = 0.0
+    np.testing.assert_array_equal(features.transform(X), expected)
+
+
+def test_masks_and_steps_that_overflow():
+    X = np.ones((3, 20))
+    with pytest.raises(TypeError, match="X must be an array without a mask"):
+        StateSpaceFeatures().fit(np.ma.masked_array(X))
+    with pytest.raises(ValueError, match="dt must be such that dt A does not overflow"):
+        StateSpaceFeatures(dt_max=1e308).fit(X)

@@ -236,3 +236,10 @@ def test_closed_form_errors():
         legs_transfer_function(4, np.nan)
     with pytest.raises(TypeError):
         legs_transfer_function(4, np.array([object()]))
+
+
+def test_messages_show_what_was_given():
+    with pytest.raises(TypeError, match="dtype must be float32 or float64; got 'foo'"):
+        hippo("legs", 3, dtype="foo")
+    with pytest.raises(ValueError, match=r"poles -1 to -3; got -2\."):
+        legs_transfer_function(3, -2.0)

@@ -168,3 +168,12 @@ def test_errors():
         diagonal_init("ptd", 4, eps="small")
     with pytest.raises(ValueError, match="eps must be"):
         diagonal_init("ptd", 4, eps=-1.0)
+
+
+def test_options_of_ptd_are_checked_for_all_kinds():
+    with pytest.raises(ValueError, match="eps must be a finite number"):
+        diagonal_init("lin", 4, eps=-1)
+    with pytest.raises(ValueError, match="eps must be one of 'auto'"):
+        diagonal_init("legs", 4, eps="large")
+    with pytest.raises(TypeError, match="rng must be None"):
+        diagonal_init("inv", 4, rng="x")

@@ -168,8 +168,11 @@ def test_sequences_beyond_the_range_of_squares(cls):
     X, y = series(6, 4), np.arange(6) % 2
     with pytest.raises(ValueError, match="X and y must be of squares that do not overflow"):
         cls(**SMALL).fit(1e200 * X, y)
-    # Underflow counts as constant.
-    assert_allclose(cls(**SMALL).fit(1e-160 * X, y).coef_, 0.0, atol=1e-100)
+    for scale in (1e-150, 1e-200):
+        with pytest.raises(ValueError, match="X must be of squares that do not underflow"):
+            cls(**SMALL).fit(scale * X, y)
+    assert cls(**SMALL).fit(1e-140 * X, y).coef_.any()
+    assert not cls(**SMALL).fit(0.0 * X, y).coef_.any()
 
 
 def test_units_and_offsets():
@@ -432,3 +435,48 @@ def test_failed_calls_leave_no_trace(method):
     with pytest.raises(ValueError, match="two axes, as in fit"):
         model.partial_fit(X[:, :, None], y)
     assert pickle.dumps(model) == before
+
+
+def test_the_fitted_model_does_not_change_with_parameters():
+    X = series()
+    y, model = targets(X), StateSpaceRegressor(**SMALL)
+    expected, score = model.fit(X, y).predict(X), model.score(X, y)
+    model.set_params(per_step=True, n_states=4, dt_max=9.0)
+    assert_array_equal(model.predict(X), expected)
+    assert model.score(X, y) == score
+    with pytest.raises(ValueError, match="as in the first call"):
+        model.partial_fit(X, X)
+    model.set_params(**SMALL, per_step=False, alpha=2.0).partial_fit(X, y)
+    classifier = StateSpaceClassifier(**SMALL).fit(X, labels(X))
+    with pytest.raises(ValueError, match="n_states must be 8, as in the first call; got 4"):
+        classifier.set_params(n_states=4).partial_fit(X, labels(X))
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+@pytest.mark.parametrize("single", [False, True])
+def test_the_layout_of_targets_is_that_of_the_first_call(per_step, single):
+    X = series()
+    y = X if per_step else X[:, 0]
+    first, second = (y, y[..., None]) if single else (y[..., None], y)
+    model = StateSpaceRegressor(**SMALL, per_step=per_step).fit(X, first)
+    with pytest.raises(ValueError, match=f"y must be of {first.ndim} axes, as in the first call"):
+        model.partial_fit(X, second)
+    assert model.partial_fit(X, first).predict(X).shape == first.shape
+
+
+def test_the_recurrence_is_a_copy():
+    X = series()
+    model = StateSpaceRegressor(**SMALL).fit(X, targets(X))
+    expected = model.predict(X)
+    for part in model.recurrence():
+        part[...] = 0.0
+    assert_array_equal(model.predict(X), expected)
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+def test_predictions_from_halves_are_of_single_precision(per_step):
+    X = series().astype(np.float16)
+    y = 1e6 * np.float64(X if per_step else X[:, 0])
+    model = StateSpaceRegressor(**SMALL, per_step=per_step).fit(X, y)
+    assert model.predict(X).dtype == np.float32
+    assert np.isfinite(model.predict(X)).all()

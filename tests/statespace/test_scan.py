@@ -368,3 +368,18 @@ def test_bad_cotangents(changes, kind, message):
     }
     with pytest.raises(kind, match=message):
         diagonal_scan_adjoint(**arguments)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch", "array_api_strict"])
+def test_no_steps_share_no_memory(library):
+    xp = pytest.importorskip(library)
+    A, x0, y = (
+        xp.zeros(3, dtype=xp.complex128),
+        xp.ones(3, dtype=xp.complex128),
+        xp.zeros(0, dtype=xp.float64),
+    )
+    diagonal_scan(A, A, A, y, x0=x0).state[...] = 5.0
+    grads = diagonal_scan_adjoint(A, A, A, y, y, x0=x0, state_bar=x0)
+    grads.A_bar[...], grads.x0[...] = 7.0, 8.0
+    for untouched, value in ((x0, 1.0), (grads.B_bar, 0.0), (grads.C, 0.0), (A, 0.0)):
+        assert bool(xp.all(untouched == value))

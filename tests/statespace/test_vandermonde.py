@@ -321,3 +321,23 @@ def test_bad_cotangents(k, kind, message):
 def test_the_flag_is_a_flag():
     with pytest.raises(TypeError, match="allow_unstable must be True or False"):
         vandermonde_kernel([-1.0], [1.0], 3, allow_unstable="yes")
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_powers_that_are_not_needed_may_overflow(library):
+    xp = pytest.importorskip(library)
+    log_z, C, k = (xp.asarray(np.array(value)) for value in ([6.0], [1.0], [1.0, 1.0, 1.0]))
+    grad_log_z, grad_C = vandermonde_kernel_adjoint(log_z, C, k, allow_unstable=True)
+    np.testing.assert_allclose(np.asarray(grad_C), 2.0 * np.exp([0.0, 6.0, 12.0]).sum(), rtol=1e-14)
+    np.testing.assert_allclose(np.asarray(grad_log_z), 2.0 * (np.exp(6.0) + 2.0 * np.exp(12.0)), rtol=1e-14)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("decay", [-1e3, -1e308])
+def test_modes_that_end_at_once(library, decay):
+    xp = pytest.importorskip(library)
+    log_z, C, k = (xp.asarray(np.array(value)) for value in ([decay], [1.0], np.ones(300)))
+    kernel = np.asarray(vandermonde_kernel(log_z, C, 300))
+    np.testing.assert_array_equal(kernel, np.r_[2.0, np.zeros(299)])
+    grads = [float(grad[0]) for grad in vandermonde_kernel_adjoint(log_z, C, k)]
+    assert grads == [0.0, 2.0]
