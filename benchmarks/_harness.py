@@ -53,8 +53,8 @@ class Bar:
     unit: str = ""
     speed: bool = False
     """A ratio of times: with ``--check`` a third of it suffices."""
-    slack: float = 0.0
-    """For other figures made of times, such as exponents: with ``--check`` this much more suffices."""
+    timed: bool = False
+    """Made of times in another way: with ``--check`` it gets several attempts too, but no allowance."""
     detail: str = ""
     """What stands behind the figure: times, errors, sizes."""
 
@@ -64,12 +64,7 @@ class Bar:
             return not math.isnan(self.measured)
         if self.better == "higher":
             return self.measured >= self.required / (3 if check and self.speed else 1)
-        return self.measured <= self.required * (3 if check and self.speed else 1) + check * self.slack
-
-    @property
-    def timed(self):
-        """Return whether another measurement may give another figure."""
-        return self.speed or self.slack > 0
+        return self.measured <= self.required * (3 if check and self.speed else 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,14 +137,12 @@ def measure(family, *, only="", check=False):
             except Exception as failure:
                 traceback.print_exc()
                 bars = [Bar(name, math.nan, math.nan, detail=f"{type(failure).__name__}: {failure}")]
-            if not any(bar.timed and not bar.met(check=check) for bar in bars):
+            if not any((bar.speed or bar.timed) and not bar.met(check=check) for bar in bars):
                 break
             print(f"  attempt {attempt + 1}: too slow")
         for bar in bars:
             met = bar.met(check=check)
-            needed = _required(bar)
-            if check and bar.timed:
-                needed += ", a third suffices" if bar.speed else f", {bar.slack:g} more suffices"
+            needed = _required(bar) + (", a third suffices" if check and bar.speed else "")
             line = f"{bar.name}: {_figure(bar)} (required {needed})"
             print(f"  {'met   ' if met else 'MISSED'} {line}")
             if not met:

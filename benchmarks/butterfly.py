@@ -241,7 +241,7 @@ def bar_growth(repeats):
         for name, sizes, required in (("256", list(seconds), 2.3), ("1024", large, math.nan)):
             times = [seconds[n] for n in sizes]
             slope = np.polyfit(np.log(sizes), np.log(times), 1)[0]
-            yield Bar(f"{kind}: exponent from n = {name} to 4096", required, slope, slack=0.4, detail=detail)
+            yield Bar(f"{kind}: exponent from n = {name} to 4096", required, slope, timed=True, detail=detail)
 
 
 def bar_published(repeats):

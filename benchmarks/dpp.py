@@ -160,8 +160,8 @@ def bar_large(repeats):
     listed = "; ".join(f"m = {m}: {figure:.3g} s" for m, figure in seconds.items())
     detail = f"{listed}; repeats: {rounds}"
     m = int(sizes[-1])
-    yield Bar(f"CPU time, m = {m}", 6, seconds[m], unit="s", speed=True, detail=detail)
-    yield Bar("exponent of m", 2.9, slope, slack=0.4)
+    yield Bar(f"CPU time, m = {m}", 6, seconds[m], unit="s", timed=True, detail=detail)
+    yield Bar("exponent of m", 2.9, slope, timed=True)
 
     tracemalloc.start()
     try:

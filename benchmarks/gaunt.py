@@ -202,7 +202,7 @@ def bar_scaling(repeats):
         seconds[lmax] = race.seconds["grid"] / calls
     slope = np.polyfit(np.log(list(seconds)), np.log(list(seconds.values())), 1)[0]
     detail = ", ".join(f"degree {lmax}: {1e3 * spent:.3g} ms" for lmax, spent in seconds.items())
-    yield Bar("exponent of the degree", 3.2, slope, slack=0.4, detail=detail)
+    yield Bar("exponent of the degree", 3.2, slope, timed=True, detail=detail)
     yield Bar("CPU time, degree 16", 25, 1e3 * seconds[16], unit="ms", speed=True)
     yield Bar("CPU time of the tables, degree 16", 50, 1e3 * _tables(repeats), unit="ms", speed=True)
 

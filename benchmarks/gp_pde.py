@@ -130,7 +130,7 @@ def bar_growth(repeats):
     slope = np.polyfit(np.log(sizes), np.log(seconds), 1)[0]
     last = np.log2(seconds[-1] / seconds[-2])
     detail = f"{race}; from 400 to 800 the exponent is {last:.2f}"
-    yield Bar("exponent", 3, slope, slack=0.4, detail=detail)
+    yield Bar("exponent", 3, slope, timed=True, detail=detail)
 
 
 def bar_evidence(repeats):

@@ -188,7 +188,7 @@ def bar_large(repeats):
                 f"{name}: NMSE {found['nmse']:.2e}, least squares on the true support {found['oracle']:.2e}; "
                 f"{found['before']:.0f} MB before the fit"
             )
-            yield Bar(f"{name}: CPU time", bounds[0], found["seconds"], unit="s", speed=True, detail=detail)
+            yield Bar(f"{name}: CPU time", bounds[0], found["seconds"], unit="s", timed=True, detail=detail)
             yield Bar(f"{name}: peak memory", bounds[1], found["peak"], unit="MB", detail=detail)
 
 
@@ -208,7 +208,7 @@ def bar_exponent(repeats):
     )
     sizes = [problem.coef.size for problem in problems.values()]
     slope = np.polyfit(np.log(sizes), np.log(list(race.seconds.values())), 1)[0]
-    yield Bar("exponent of N", 1.5, slope, slack=0.4, detail=str(race))
+    yield Bar("exponent of N", 1.5, slope, timed=True, detail=str(race))
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]

@@ -104,7 +104,7 @@ def bar_exponent(repeats):
         repeats=repeats,
     )
     slope = np.polyfit(np.log(sizes), np.log(list(race.seconds.values())), 1)[0]
-    yield Bar("exponent (stretch: 2.4)", 2.8, slope, slack=0.4, detail=str(race))
+    yield Bar("exponent (stretch: 2.4)", 2.8, slope, timed=True, detail=str(race))
 
 
 def bar_memory(repeats):

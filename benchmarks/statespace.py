@@ -154,7 +154,7 @@ def bar_scan_length(repeats):
     slope = np.polyfit(np.log(lengths), np.log(seconds), 1)[0]
     each = ", ".join(f"{s / 64 / L * 1e9:.1f}" for s, L in zip(seconds, lengths, strict=True))
     detail = f"exponent {slope:.3f}; {each} ns a step at {', '.join(map(str, lengths))} steps"
-    yield Bar("|exponent - 1|", 0.05, abs(slope - 1), slack=0.3, detail=detail)
+    yield Bar("|exponent - 1|", 0.05, abs(slope - 1), timed=True, detail=detail)
 
 
 def bar_streaming(repeats):

@@ -254,7 +254,7 @@ def bar_frame(repeats):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
         seconds[name] = min(seconds[name], float(done.stdout))
     ratio = seconds["spectralkit"] / seconds["numpy"]
-    yield Bar("time of import spectralkit / import numpy", 0.5, ratio, speed=True)
+    yield Bar("time of import spectralkit / import numpy", 0.5, ratio, timed=True)
     from spectralkit._core.namespaces import array_namespace
 
     row = np.ones((1, 64))
@@ -269,7 +269,7 @@ def bar_frame(repeats):
             for _ in range(200):
                 call()
             best = min(best, (time.perf_counter() - start) / 200)
-        yield Bar(name, 10 if "dispatch" in name else np.nan, best * 1e6, unit="us", speed=True)
+        yield Bar(name, 10 if "dispatch" in name else np.nan, best * 1e6, unit="us", timed=True)
 
 
 _MEMORY = """
