@@ -1,4 +1,6 @@
-"""What every function does first with an array argument, and with ``out``."""
+"""What every function does first with an array argument, and with ``out``; and units that change no digit."""
+
+import math
 
 import array_api_compat
 import numpy as np
@@ -36,3 +38,13 @@ def check_out(out, shape, dtype, **inputs):
         raise ValueError(invalid("out", f"of shape {shape} and dtype {dtype_name(dtype)}", given))
     if is_numpy(xp) and not out.flags.writeable:
         raise ValueError(invalid("out", "writeable", "a read-only array"))
+
+
+def power_of_two(array, xp):
+    """Return the power of two at or below the largest modulus of the entries; 1 for zeros, and for none."""
+    if 0 in array.shape:
+        return 1.0
+    with np.errstate(over="ignore"):
+        largest = min(float(xp.max(xp.abs(array))), float(xp.finfo(array.dtype).max))  # moduli may overflow
+    # Not the smallest subnormals: their inverses overflow.
+    return math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1000)) if largest > 0.0 else 1.0

@@ -6,8 +6,9 @@ import numpy as np
 import scipy.linalg
 import scipy.optimize
 
+from spectralkit._core.arrays import power_of_two
 from spectralkit._core.checks import check_number
-from spectralkit.nonnormal._arguments import as_square, power_of_two, real_name, spectral_norm
+from spectralkit.nonnormal._arguments import as_square, real_name, spectral_norm
 from spectralkit.nonnormal._pseudospectrum import smallest_singular_values
 
 _UNIT = np.finfo(np.float64).eps
@@ -58,7 +59,7 @@ def eigenvalue_condition(A):
     array([100.005, 100.005])
     """
     A, dtype = as_square("A", A)
-    _, left, right = scipy.linalg.eig(A / power_of_two(A), left=True, right=True)
+    _, left, right = scipy.linalg.eig(A / power_of_two(A, np), left=True, right=True)
     products = np.abs(np.sum(left.conj() * right, axis=0))
     lengths = np.linalg.norm(left, axis=0) * np.linalg.norm(right, axis=0)
     with np.errstate(divide="ignore", over="ignore"):
@@ -101,7 +102,7 @@ def numerical_abscissa(A):
     1.0
     """
     A, _ = as_square("A", A)
-    scale = power_of_two(A)
+    scale = power_of_two(A, np)
     A = A / scale
     top = [len(A) - 1, len(A) - 1]
     return float(scipy.linalg.eigvalsh(0.5 * (A + A.conj().T), subset_by_index=top)[0]) * scale
@@ -159,7 +160,7 @@ def pseudospectral_abscissa(A, eps):
     """
     A, _ = as_square("A", A)
     eps = check_number("eps", eps, 0.0, open_low=True, remedy="It is absolute, in the units of A.")
-    scale = max(power_of_two(A), math.ldexp(1.0, math.frexp(eps)[1] - 1))
+    scale = max(power_of_two(A, np), math.ldexp(1.0, math.frexp(eps)[1] - 1))
     return scale * _criss_cross(A / scale, eps / scale)
 
 
@@ -271,7 +272,7 @@ def kreiss_constant(A):
     2.6
     """
     A, _ = as_square("A", A)
-    A = A / power_of_two(A)
+    A = A / power_of_two(A, np)
     size = spectral_norm(A)
     rounding = 10.0 * len(A) * _UNIT * size
     if size == 0.0 or numerical_abscissa(A) <= rounding:

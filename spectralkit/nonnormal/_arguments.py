@@ -1,7 +1,5 @@
 """Checks of square matrices that the functions of this family share."""
 
-import math
-
 import array_api_compat
 import numpy as np
 from scipy.sparse.linalg import ArpackError, svds
@@ -52,14 +50,6 @@ def _on_host(name, array):
         remedy = "Copy it to the host: nonsymmetric eigenproblems are solved by LAPACK."
         raise TypeError(invalid(name, "a NumPy array", given, remedy))
     return as_numbers(name, array)
-
-
-def power_of_two(A):
-    """Return the power of two at or below the largest modulus of the entries; 1 for zeros."""
-    with np.errstate(over="ignore"):
-        largest = min(float(np.max(np.abs(A))), np.finfo(np.float64).max)  # moduli may overflow
-    # Not the smallest subnormals: their inverses overflow.
-    return math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1000)) if largest > 0.0 else 1.0
 
 
 def complex_name(dtype):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.linalg
 
+from spectralkit._core.arrays import power_of_two
 from spectralkit._core.checks import check_integer, check_number, check_option, invalid
 from spectralkit._core.random import as_entropy, block_rng
 from spectralkit._core.results import Result
@@ -16,7 +17,6 @@ from spectralkit.nonnormal._arguments import (
     as_points,
     as_square,
     complex_name,
-    power_of_two,
     spectral_norm,
 )
 
@@ -298,7 +298,7 @@ def perturb_then_diagonalize(
         if eps > _LARGEST:
             raise ValueError(invalid("eps", f"at most {_LARGEST:g}", eps, "It is relative to the norm of A."))
         allowance = 1.1
-    scale = power_of_two(A)
+    scale = power_of_two(A, np)
     problem = _Problem.of(A / scale, math.sqrt(np.finfo(dtype).eps) if eps is None else eps, structure)
     size = scale * (problem.norm + problem.radius)
     if not size <= float(np.finfo(dtype).max):

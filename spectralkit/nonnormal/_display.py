@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from spectralkit._core.arrays import power_of_two
 from spectralkit._core.checks import check_integer, invalid
-from spectralkit.nonnormal._arguments import as_reals, as_square, power_of_two, spectral_norm
+from spectralkit.nonnormal._arguments import as_reals, as_square, spectral_norm
 from spectralkit.nonnormal._pseudospectrum import pseudospectrum
 
 
@@ -86,7 +87,7 @@ class PseudospectrumDisplay:
         A, _ = as_square("A", A)
         n_points = check_integer("n_points", n_points, 2)
         eigenvalues = np.linalg.eigvals(A)
-        scale = power_of_two(A)
+        scale = power_of_two(A, np)
         norm = spectral_norm(A / scale) * scale
         if bounds is None:
             if norm > 0.1 * np.finfo(np.float64).max:

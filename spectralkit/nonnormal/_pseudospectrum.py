@@ -5,9 +5,10 @@ import math
 import numpy as np
 import scipy.linalg
 
+from spectralkit._core.arrays import power_of_two
 from spectralkit._core.checks import check_number
 from spectralkit._core.parallel import block_ranges
-from spectralkit.nonnormal._arguments import as_points, as_square, power_of_two, real_name, spectral_norm
+from spectralkit.nonnormal._arguments import as_points, as_square, real_name, spectral_norm
 from spectralkit.nonnormal._pseudospectrum_numba import (
     lanczos_step,
     largest_ritz_value,
@@ -80,7 +81,7 @@ def pseudospectrum(A, z, *, tol=1e-6):
     points = as_points(z)
     # A power of two, and so large that the points stay in range as well.
     largest = float(np.max(np.abs(points), initial=0.0))
-    scale = max(power_of_two(A), math.ldexp(1.0, math.frexp(largest)[1] - 1000))
+    scale = max(power_of_two(A, np), math.ldexp(1.0, math.frexp(largest)[1] - 1000))
     return (scale * smallest_singular_values(A / scale, points / scale, tol)).astype(real_name(dtype))
 
 

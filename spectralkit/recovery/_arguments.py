@@ -178,12 +178,6 @@ def as_gammas(gammas, factors):
     return checked
 
 
-def power_of_two(array, xp):
-    """Return the power of two at or below the largest modulus of the entries; 1 for zeros."""
-    largest = float(xp.max(xp.abs(array)))
-    return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest > 0.0 else 1.0
-
-
 def check_noise_var(noise_var):
     """Return a noise variance as a positive float."""
     remedy = "It is the variance of the noise in each measurement."

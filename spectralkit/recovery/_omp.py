@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spectralkit._core.arrays import power_of_two
 from spectralkit._core.checks import check_integer, check_number, invalid
 from spectralkit._core.namespaces import from_host
 from spectralkit._core.results import Result
 from spectralkit.recovery._arguments import (
     as_problem,
     cast,
-    power_of_two,
 )
 from spectralkit.recovery._gaussian import flat_indices, full_length, host_floats
 from spectralkit.recovery._products import adjoint_of, multiply, squared_modulus

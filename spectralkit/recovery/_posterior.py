@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spectralkit._core.arrays import power_of_two
 from spectralkit._core.checks import invalid
 from spectralkit._core.namespaces import from_host
 from spectralkit._core.results import Result
@@ -13,7 +14,6 @@ from spectralkit.recovery._arguments import (
     as_problem,
     cast,
     check_noise_var,
-    power_of_two,
     real,
 )
 from spectralkit.recovery._gaussian import factorise, full_length, measurements, with_null_space

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spectralkit._core.arrays import power_of_two
 from spectralkit._core.callbacks import reporter
 from spectralkit._core.checks import (
     check_integer,
@@ -21,7 +22,6 @@ from spectralkit.recovery._arguments import (
     as_problem,
     cast,
     check_noise_var,
-    power_of_two,
     real,
 )
 from spectralkit.recovery._em import Hyperparameters, Rules, expectation_maximisation

@@ -108,12 +108,6 @@ def parts(value, xp):
     return value, xp.zeros_like(value)
 
 
-def power_of_two(value, xp):
-    """Return the power of two at or below the largest real or imaginary part; 1 for zeros."""
-    largest = max(float(xp.max(xp.abs(part))) for part in parts(value, xp)) if 0 not in value.shape else 0.0
-    return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest else 1.0
-
-
 def faster(sequential, parallel, work):
     """Return the parallel twin of a compiled function where the work is worth waking threads for."""
     return parallel if work >= PARALLEL_THRESHOLD else sequential

@@ -6,6 +6,7 @@ import array_api_compat
 import numpy as np
 import scipy.linalg
 
+from spectralkit._core.arrays import power_of_two
 from spectralkit._core.checks import check_number, check_option, invalid
 from spectralkit._core.dtypes import dtype_of
 from spectralkit._core.namespaces import is_numpy, to_host
@@ -14,7 +15,6 @@ from spectralkit.statespace._arguments import (
     check_axis,
     check_stable,
     leading_shape,
-    power_of_two,
     real_dtype_name,
 )
 
